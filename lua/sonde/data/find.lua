@@ -1,0 +1,43 @@
+-- Where data files are looked for: the current folder, the folders of --data, those of SONDE_DATA (separated by ':').
+local lfs = require "lfs"
+
+local find = { folders = {} } -- of --data: whoever reads the command line fills it
+
+local function search_path()
+  local folders = table.move(find.folders, 1, #find.folders, 1, {})
+  for folder in (os.getenv "SONDE_DATA" or ""):gmatch("[^:]+") do folders[#folders + 1] = folder end
+  return folders
+end
+
+local function is_file(path) return lfs.attributes(path, "mode") == "file" end
+
+-- The path of a file a user named: as it is, or inside one of the data folders. A path found nowhere comes back as it
+-- is, so that opening it says what is wrong.
+function find.file(path)
+  if path:sub(1, 1) == "/" or is_file(path) then return path end
+  for _, folder in ipairs(search_path()) do
+    if is_file(folder .. "/" .. path) then return folder .. "/" .. path end
+  end
+  return path
+end
+
+-- The folder that holds `name` or `name`.gz of a known data set: `dir` if given, else a data folder or its subfolder
+-- `set`, else `installed`. Returns folder and the file's name, or nil and the folders looked at.
+function find.set(set, name, installed, dir)
+  local folders = { dir }
+  if not dir then
+    for _, folder in ipairs(search_path()) do
+      folders[#folders + 1] = folder
+      folders[#folders + 1] = folder .. "/" .. set
+    end
+    folders[#folders + 1] = installed
+  end
+  for _, folder in ipairs(folders) do
+    for _, ending in ipairs { "", ".gz" } do
+      if is_file(folder .. "/" .. name .. ending) then return folder, name .. ending end
+    end
+  end
+  return nil, folders
+end
+
+return find

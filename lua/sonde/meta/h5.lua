@@ -1,0 +1,88 @@
+---@meta
+-- For editors only: sonde.h5. Never loaded. Failures of the outside world are nil, message, code.
+
+---@alias sonde.H5Value number|string|sonde.Tensor|string[]|number[]
+
+---@class sonde.H5File
+local File = {}
+
+---@param path string
+---@param options? { start?: integer[], count?: integer[], dtype?: string }  a part of every axis, from 1
+---@return sonde.H5Value?, string?, string?
+function File:read(path, options) end
+
+---@param path string
+---@param value sonde.H5Value
+---@param axes? string[]  names of the axes
+---@return boolean?, string?, string?
+function File:write(path, value, axes) end
+
+---@param group? string
+---@return string[]?, string?, string?
+function File:list(group) end
+
+---@param path string
+---@return { kind: "group"|"dataset", type: string?, shape: integer[]?, is_scale: boolean? }?
+function File:info(path) end
+
+---@param path string
+---@return string[]?, string?, string?
+function File:axes(path) end
+
+---@param path? string
+---@return string[]?, string?, string?
+function File:attributes(path) end
+
+---@param path string
+---@param name string
+---@return sonde.H5Value?, string?, string?
+function File:attribute(path, name) end
+
+---@param path string
+---@param name string
+---@param value sonde.H5Value
+---@return boolean?, string?, string?
+function File:set_attribute(path, name, value) end
+
+---@param path string
+---@return boolean?, string?, string?
+function File:make_group(path) end
+
+---Is a run writing it, or was that run killed?
+---@return boolean
+function File:is_live() end
+
+---In mode "w" the file gets its name now.
+---@return boolean?, string?, string?
+function File:close() end
+
+local h5 = {}
+
+---@param path string
+---@param mode? "r"|"r+"|"w"
+---@return sonde.H5File?, string?, string?
+function h5.open(path, mode) end
+
+---One dataset of a file.
+---@param file string
+---@param path string
+---@return sonde.H5Value?, string?, string?
+function h5.read(file, path) end
+
+---Writes a table of values, and tables of these (groups), as a file.
+---@param path string
+---@param values table<string, any>
+---@return boolean?, string?, string?
+function h5.save(path, values) end
+
+---Everything in a file, or below a group of it, as a table.
+---@param path string
+---@param group? string
+---@return table<string, any>?, string?, string?
+function h5.load(path, group) end
+
+---Of the HDF5 library.
+---@return string
+function h5.library_version() end
+
+return h5

@@ -1,0 +1,129 @@
+---@meta
+-- For editors only: what `run` offers inside a recipe, and sonde.run. Never loaded.
+
+---@class sonde.Run
+---@field seed integer  of all random numbers of this run
+---@field step integer  steps ended so far
+---@field file string?  the file that is being written
+local Run = {}
+
+---Registers a network and returns it.
+---@param net sonde.Module
+---@param name? string  needed for a second network
+---@return sonde.Module
+function Run:model(net, name) end
+
+---Registers an optimiser and returns it: its learning rate is logged, and a non-finite gradient is noticed before its step.
+---@param optimizer sonde.Optimizer
+---@return sonde.Optimizer
+function Run:optimizer(optimizer) end
+
+---@class sonde.ProbeOptions
+---@field every? integer       steps with (step - 1) % every == 0 are measured (1)
+---@field hist_every? integer  of those, the ones with (step - 1) % hist_every == 0 have histograms (10)
+---@field what? string[]       weight_grad, activation_grad, activation, weight, weight_grad_hist, activation_grad_hist (all)
+---@field name? string         prefix of the probes' names, for a second network
+
+---Measures every parameter and every layer of a network.
+---@param net sonde.Module
+---@param options? sonde.ProbeOptions
+function Run:probe(net, options) end
+
+---@class sonde.BatchOptions
+---@field batch_size integer
+---@field steps? integer    either this …
+---@field epochs? integer   … or this (1)
+---@field shuffle? boolean  anew each epoch (true)
+---@field drop_last? boolean  leave out a last batch that is too small (false)
+
+---Iterates over batches: for x, y in run:batches(train, { batch_size = 64, epochs = 3 }) do … end
+---@param dataset sonde.Dataset
+---@param options sonde.BatchOptions
+---@return fun(): sonde.Tensor, sonde.Tensor
+function Run:batches(dataset, options) end
+
+---Loss and accuracy on a data set, as one row of /validation: evaluation mode, no gradients, modes restored.
+---@param net sonde.Module
+---@param dataset sonde.Dataset
+---@param options? { loss?: sonde.Module, batch_size?: integer }
+---@return { loss: number, accuracy: number }
+function Run:evaluate(net, dataset, options) end
+
+---@class sonde.FitOptions : sonde.BatchOptions
+---@field model sonde.Module
+---@field loss sonde.Module
+---@field optimizer sonde.Optimizer
+---@field train sonde.Dataset
+---@field valid? sonde.Dataset  evaluated after each epoch and at the end
+---@field clip? number          largest norm of the gradient
+---@field on_nonfinite? "continue"|"skip"|"stop"
+---@field probe? boolean|sonde.ProbeOptions  (true)
+
+---The whole usual training loop. Returns the last evaluation.
+---@param options sonde.FitOptions
+---@return { loss: number, accuracy: number }?
+function Run:fit(options) end
+
+---Adds numbers to the open row without ending the step.
+---@param values table<string, number|sonde.Tensor>
+function Run:put(values) end
+
+---Adds numbers to the open row and ends the step: one row is written everywhere.
+---@param values? table<string, number|sonde.Tensor>
+function Run:log(values) end
+
+---Notes in /events that something happened.
+---@param text string
+function Run:event(text) end
+
+---A fact about the run, stored in /run/notes.
+---@param key string
+---@param value string|number|boolean
+function Run:note(key, value) end
+
+---Stores a tensor, as it is now, in /arrays.
+---@param name string
+---@param tensor sonde.Tensor
+---@param axes? string[]  names of its axes
+function Run:save(name, tensor, axes) end
+
+---Registers what belongs to the state of the training.
+---@generic T
+---@param name string
+---@param object T  with state_dict and load_state_dict, or a plain table
+---@return T
+function Run:keep(name, object) end
+
+---A stream of random numbers of its own, derived from the seed.
+---@param name string
+---@return sonde.Generator
+function Run:generator(name) end
+
+---@class sonde.Summary
+local Summary = {}
+---Smallest gradient of a weight now over the largest one.
+---@return number
+function Summary:ratio() end
+---@return { layer: string, start: number, now: number, unmoved: number }[]
+function Summary:rows() end
+
+---A picture for the terminal, printed with print(): the gradient layer by layer at the start and now, and the share of weights
+---that never moved. Call it after run:probe(net) and before the training.
+---@param net sonde.Module
+---@return sonde.Summary
+function Run:summary(net) end
+
+---@class sonde.Outcome
+---@field status "complete"|"interrupted"
+---@field file string
+---@field steps integer
+---@field seconds number
+---@field result table?  what the recipe returned
+
+---Runs a recipe (a file, or a table as a recipe file returns) from any script; raises if it fails.
+---@param recipe string|table
+---@param options? { set?: table<string, any>, seed?: integer, out?: string, force?: boolean, quiet?: boolean }
+---@return sonde.Outcome
+local function run(recipe, options) end
+
+return run

@@ -1,0 +1,56 @@
+-- run:evaluate: a network's loss and accuracy on a data set, leaving everything as it was.
+local Run = require "sonde.run.object"
+local batches = require "sonde.data.batches"
+local autograd = require "sonde.autograd"
+local fail = require "sonde.fail"
+local suggest = require "sonde.suggest"
+
+local names = { "batch_size", "loss" }
+
+-- Puts a network into evaluation mode until the returned value is closed; then every module has its own mode again.
+local function evaluation_mode(net)
+  local modules, modes = {}, {}
+  for _, module in net:named_modules() do
+    modules[#modules + 1], modes[#modes + 1] = module, module.training
+  end
+  net:eval()
+  return setmetatable({}, { __close = function()
+    for i, module in ipairs(modules) do module:train(modes[i]) end -- reaches the children too: their own modes come later
+    for i, module in ipairs(modules) do
+      if #module:children() == 0 then module:train(modes[i]) end -- one that has two parents, again
+    end
+  end })
+end
+
+-- How many samples' largest output is the label's; nil where the question makes no sense.
+local function count_right(prediction, target)
+  if target.dtype ~= "int64" or prediction.ndim ~= 2 or target.ndim ~= 1 then return nil end
+  return prediction:argmax(2):eq(target):sum():item()
+end
+
+-- { loss =, accuracy = } over the data set, and one row of /validation: evaluation mode, no gradients, no probe row, every
+-- module's mode restored. loss: for class labels nn.CrossEntropyLoss() if left out. A mean loss is weighted by batch.
+function Run:evaluate(net, dataset, options)
+  options = suggest.check_options("run:evaluate", options, names)
+  local loss = options.loss
+  if not loss then
+    local _, y = dataset:batch(nil, 1, 1)
+    if y == nil or y.dtype ~= "int64" then fail("run:evaluate: name the loss, as in { loss = nn.MSELoss() }") end
+    loss = require "sonde.nn".CrossEntropyLoss()
+  end
+  local _ <close> = evaluation_mode(net)
+  local _ <close> = autograd.no_grad()
+  local n, total, right = #dataset, 0, 0
+  for x, y in batches(dataset, { batch_size = options.batch_size or 256, shuffle = false }) do
+    self:check_end()
+    local prediction = net(x)
+    total = total + loss(prediction, y):item() * #y
+    local n_right = right and count_right(prediction, y)
+    right = n_right and right + n_right
+  end
+  local result = { loss = total / n, accuracy = right and right / n or 0 / 0 }
+  self.validation:append(self.step, result)
+  return result
+end
+
+return Run

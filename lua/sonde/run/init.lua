@@ -1,0 +1,164 @@
+-- Running a recipe from its first line to a whole file: sonde.run(recipe, { set =, seed =, out = }).
+require "sonde" -- so that errors name the lines of recipes, not of the library
+local core = require "sonde.core"
+local File = require "sonde.run.file"
+local Stop = require "sonde.run.stop"
+local params = require "sonde.recipe.params"
+local progress = require "sonde.progress"
+local recipes = require "sonde.recipe"
+local suggest = require "sonde.suggest"
+local Run = require "sonde.run.object"
+require "sonde.run.steps"
+require "sonde.run.batches"
+require "sonde.run.evaluate"
+require "sonde.run.fit"
+require "sonde.run.summary"
+
+local run = {}
+
+run.default_seed = 1 -- so that the same command gives the same bits
+
+-- Progress on stderr, as the terminal allows.
+function run.new_progress(quiet)
+  return progress.new {
+    quiet = quiet, clock = core.system.clock, width = core.system.width,
+    terminal = progress.on_terminal(core.system.isatty),
+  }
+end
+
+-- What a recipe may return: nothing, or a table of numbers, lists of numbers and tensors by name. A message if not.
+local function check_result(result)
+  if result == nil then return nil end
+  if type(result) ~= "table" then
+    return ("run returned a %s; it may return nothing, or a table of numbers by name"):format(type(result))
+  end
+  for name, value in next, result do
+    if type(name) ~= "string" or not name:match("^[%a_][%w_]*$") then
+      return ("run returned a table with the key '%s'; keys are names (letters, digits, _)"):format(tostring(name))
+    end
+    if type(value) ~= "number" and type(value) ~= "table" and type(value) ~= "userdata" then
+      return ("run returned a %s as '%s'; values are numbers"):format(type(value), name)
+    end
+  end
+end
+
+-- Calls the recipe; the error is nil, a Stop, or { reason =, trace = }.
+local function call(recipe, values, object)
+  local ok, result = xpcall(recipe.run, function(problem)
+    if Stop.is(problem) then return problem end
+    return { reason = recipes.reason(problem, recipe.chunks), trace = debug.traceback(tostring(problem), 2) }
+  end, values, object)
+  if not ok then return nil, object.stopped or result end
+  if object.stopped then return nil, object.stopped end
+  local wrong = check_result(result)
+  if wrong then return nil, { reason = recipe.where .. ": " .. wrong } end
+  return result
+end
+
+-- Writes what is still open and finishes the file; a message if that failed.
+local function finish(object, file, ending, result)
+  local ok, message = pcall(function()
+    if object.rows:is_open() then object:end_step() end
+    if object.measure then object.measure:finish() end
+    file:finish(object, ending, result)
+  end)
+  if ok then return nil end
+  file:abandon()
+  return message
+end
+
+-- Runs a recipe (checked, see sonde.recipe). options: values, set, seed, out, force, command, quiet.
+-- Returns { status = "complete"|"interrupted"|"failed", exit = 0|1|130|143, error =, trace =, file = (nil if there is
+-- none), steps =, seconds =, result = }.
+function run.execute(recipe, options)
+  local seed = options.seed or run.default_seed
+  local path = options.out or recipe.name .. ".h5"
+  local file, message = File.open {
+    path = path, force = options.force, recipe = recipe, command = options.command, seed = seed,
+    threads = core.threads(), values = options.values, set = options.set,
+  }
+  if not file then return { status = "failed", exit = 1, error = message, steps = 0 } end
+  core.system.watch_signals()
+  local restore_random = core.random.use(seed)
+  local bar = run.new_progress(options.quiet)
+  local object = Run.new { recipe = recipe, seed = seed, file = file, progress = bar }
+  recipe.bar = bar
+  core.nn.utils.on_clip(function(...) object:on_clip(...) end)
+
+  local result, problem = call(recipe, options.values, object)
+  local ending = { status = problem and (problem.status or "failed") or "complete", error = problem and problem.reason }
+  message = finish(object, file, ending, result)
+
+  core.nn.utils.on_clip(nil)
+  restore_random()
+  core.system.unwatch_signals()
+  bar:finish()
+  local outcome = {
+    status = ending.status, exit = problem and (problem.exit or 1) or 0, error = ending.error,
+    trace = problem and problem.trace, file = path, steps = object.step, seconds = object:seconds(), result = result,
+  }
+  if message then
+    outcome.status, outcome.exit, outcome.file = "failed", 1, nil
+    outcome.error = outcome.error and outcome.error ~= message and outcome.error .. "; and " .. message or message
+  end
+  return outcome
+end
+
+-- Runs a recipe until its first backward has finished, measuring everything and writing nothing. Returns the layer table;
+-- or nil, a message and the exit code.
+function run.peek(recipe, values, seed)
+  local object
+  local peeked = Stop.new("peeked", "the first backward has finished")
+  local function first_backward()
+    object.measure:end_step(object:seconds())
+    object.stopped = peeked
+    error(peeked, 0)
+  end
+  core.system.watch_signals()
+  local restore_random = core.random.use(seed or run.default_seed)
+  object = Run.new { recipe = recipe, seed = seed or run.default_seed, progress = run.new_progress(true),
+                     first_backward = first_backward }
+  local _, problem = call(recipe, values, object)
+  restore_random()
+  core.system.unwatch_signals()
+  if problem == peeked then return require "sonde.probe".layer_table(object.history, object.measure) end
+  if problem then return nil, problem.reason, problem.exit or 1 end
+  return nil, recipe.where .. ": run ended before an optimiser's step or run:log: there is nothing to look at", 1
+end
+
+-- sonde.run(recipe, { set = { depth = 5 }, seed = 1, out = "file.h5", force = false, quiet = true }): `recipe` is a file
+-- or a table as a recipe file returns. Raises if it fails; otherwise returns what run.execute does.
+local function call_from_script(_, given, options)
+  options = suggest.check_options("sonde.run", options, { "force", "out", "quiet", "seed", "set" }, 2)
+  local recipe, message
+  if type(given) == "string" then
+    recipe, message = run.load(given)
+  else
+    recipe, message = recipes.from_table(given)
+  end
+  if not recipe then error(message, 2) end
+  local values
+  values, message = params.resolve(recipe.declarations, options.set, recipe.folder)
+  if not values then error("sonde.run: " .. message, 2) end
+  local outcome = run.execute(recipe, {
+    values = values, set = options.set, seed = options.seed, out = options.out, force = options.force,
+    quiet = options.quiet ~= false, command = "sonde.run",
+  })
+  if outcome.status == "failed" then error(outcome.error, 0) end
+  return outcome
+end
+
+-- Loads a recipe file with the environment of runs: math.random draws from the run's user stream, and print clears the
+-- progress bar first.
+function run.load(path)
+  local recipe, message
+  recipe, message = recipes.load(path, {
+    random = require "sonde.recipe.random",
+    on_print = function()
+      if recipe and recipe.bar then recipe.bar:clear() end
+    end,
+  })
+  return recipe, message
+end
+
+return setmetatable(run, { __call = call_from_script })

@@ -1,0 +1,60 @@
+-- What a run does about a loss or a gradient that is not finite: always an event and one line on stderr, and then, as
+-- on_nonfinite says, it goes on ("continue"), leaves that optimiser step out ("skip"), or ends ("stop").
+--
+-- Whether the gradient is finite is asked before each step of a registered optimiser, from what is known already: the
+-- norm that clipping found, the probes' norm; only without these the gradients are read once more.
+local Nonfinite = {}
+Nonfinite.__index = Nonfinite
+
+local function is_finite(x) return x - x == 0 end
+
+function Nonfinite.new(reaction, events, say)
+  return setmetatable({ reaction = reaction, events = events, say = say, said = {}, was = {} }, Nonfinite)
+end
+
+local consequences = { continue = "going on", skip = "such steps are left out", stop = "the run ends" }
+
+-- An event; the first of its kind is said aloud.
+function Nonfinite:report(step, code, text, value, probe)
+  self.events:add(step, code, text, value, probe)
+  if self.said[code] then return end
+  self.said[code] = true
+  self.say(('step %d: %s; %s (on_nonfinite = "%s")'):format(step, text, consequences[self.reaction], self.reaction))
+end
+
+-- Notes a loss or a norm; reports it when it becomes non-finite. True while it is finite (or unknown).
+function Nonfinite:watch(step, code, name, value)
+  local finite = value == nil or is_finite(value)
+  if not finite and not self.was[code] then
+    self:report(step, code, ("the %s is %g"):format(name, value), value)
+  end
+  self.was[code] = not finite
+  return finite
+end
+
+-- Before an optimiser's step. norm: of the gradients (nil: unknown); loss: as far as it was put. Takes the gradients
+-- away, so that the step changes nothing, where the reaction says so.
+function Nonfinite:before_step(step, optimizer, norm, loss)
+  local bad = norm and not is_finite(norm) and norm or loss and not is_finite(loss) and loss or nil
+  if not bad or self.reaction == "continue" then return end
+  optimizer:zero_grad(true)
+  if self.reaction == "skip" then
+    self:report(step, "step_skipped", ("the optimiser's step is left out: the %s is %g"):format(
+      norm == bad and "norm of the gradient" or "loss", bad), bad)
+  else
+    self.stop = bad
+  end
+end
+
+-- After the row of a step. Returns the reason to end the run, or nil.
+function Nonfinite:after_step(step, loss)
+  if self.reaction ~= "stop" then return nil end
+  if loss and not is_finite(loss) then self.stop = self.stop or loss end
+  if not self.stop then return nil end
+  local what = loss and not is_finite(loss) and ("the loss is %g"):format(loss)
+    or ("the norm of the gradient is %g"):format(self.stop)
+  self.events:add(step, "stopped", what, self.stop)
+  return ('stopped at step %d: %s (on_nonfinite = "stop")'):format(step, what)
+end
+
+return Nonfinite

@@ -1,0 +1,142 @@
+-- The `run` that a recipe's function gets. Here: what takes part, and what is kept. Its steps are in steps.lua, its loops
+-- in batches.lua, evaluate.lua and fit.lua.
+local core = require "sonde.core"
+local Events = require "sonde.run.events"
+local Nonfinite = require "sonde.run.nonfinite"
+local Rows = require "sonde.run.rows"
+local fail = require "sonde.fail"
+local json = require "sonde.json"
+local recipe = require "sonde.recipe"
+
+local Run = {}
+Run.__index = Run
+Run.__name = "Run"
+
+-- options: recipe (checked), seed, file (nil: nothing is written), progress, on_nonfinite, first_backward (a function
+-- called when the first backward has finished; everything is then measured whatever the recipe says: see peek).
+function Run.new(options)
+  local self = setmetatable({
+    seed = options.seed, step = 0, file = options.file and options.file.path,
+    recipe = options.recipe, output = options.file, progress = options.progress, first_backward = options.first_backward,
+    history = core.record.history(), started = core.system.clock(), epoch = 0 / 0,
+    models = {}, optimizers = {}, kept = {}, notes = {}, generators = {}, nets = {}, clips = {}, norms = {}, parameters = {},
+  }, Run)
+  self.data_stream = core.random.stream(self.seed, "data")
+  self.rows = Rows.new(self.history, self.recipe.metrics, function(name)
+    self:warn(("'%s' is logged for the first time at step %d, after the columns of /metrics were fixed; it is kept and "
+      .. "becomes a column at the end of the run (name it in `metrics` to have it at once)"):format(name, self.step + 1))
+  end)
+  self.validation = self.history:group("validation")
+  self.validation:variable("loss", "float64", "mean loss over the data set, in evaluation mode")
+  self.validation:variable("accuracy", "float64", "share of samples whose largest output is the label's")
+  self.events = Events.new(self.history, function() return self:seconds() end)
+  self.nonfinite = Nonfinite.new(options.on_nonfinite or self.recipe.on_nonfinite, self.events,
+    function(text) self:warn(text) end)
+  return self
+end
+
+function Run:seconds() return core.system.clock() - self.started end
+
+-- A line on stderr, with the recipe's line where there is one.
+function Run:warn(text)
+  local line = recipe.line(self.recipe.chunks, 2)
+  self.progress:message((line and line .. ": " or "") .. text)
+end
+
+-- ---- what takes part -------------------------------------------------------------------------------------------
+
+-- Registers a network and returns it.
+function Run:model(net, name)
+  name = name or "model"
+  for _, model in ipairs(self.models) do
+    if model.net == net then return net end
+    if model.name == name then fail("run:model: there is a network '%s' already; name this one", name) end
+  end
+  self.models[#self.models + 1] = { name = name, net = net }
+  if self.first_backward then self:attach(net, { name = #self.models > 1 and name or nil }) end
+  return net
+end
+
+-- Registers an optimiser and returns it: its learning rate is logged, and steps with a non-finite gradient are noticed.
+function Run:optimizer(optimizer)
+  for _, known in ipairs(self.optimizers) do
+    if known == optimizer then return optimizer end
+  end
+  optimizer:register_step_pre_hook(function() self:before_optimizer_step(optimizer) end)
+  self.optimizers[#self.optimizers + 1] = optimizer
+  if self.measure then self.measure:observe_optimizer(optimizer) end
+  return optimizer
+end
+
+function Run:attach(net, options)
+  if self.nets[net] then return end
+  if not self.measure then
+    self.measure = core.probe.new(self.history, self.step + 1)
+    for _, optimizer in ipairs(self.optimizers) do self.measure:observe_optimizer(optimizer) end
+  end
+  self.nets[net] = self.measure:attach(net, options)
+end
+
+-- Measures a network's layers and parameters: run:probe(net, { every = 1, hist_every = 10, what = { groups }, name = }).
+function Run:probe(net, options)
+  self:attach(net, not self.first_backward and options or {})
+end
+
+-- Registers what belongs to the state of the training: an object with state_dict and load_state_dict, or a plain table.
+function Run:keep(name, object)
+  if type(name) ~= "string" then fail("run:keep: expected a name, got %s", type(name)) end
+  local plain = type(object) == "table" and getmetatable(object) == nil
+  if not plain and not (object ~= nil and object.state_dict and object.load_state_dict) then
+    fail("run:keep: '%s' must have state_dict and load_state_dict, or be a plain table", name)
+  end
+  self.kept[name] = object
+  return object
+end
+
+-- The generator of a name: its own stream of random numbers, derived from the seed.
+function Run:generator(name)
+  if type(name) ~= "string" then fail("run:generator: expected a name, got %s", type(name)) end
+  self.generators[name] = self.generators[name] or core.random.stream(self.seed, "generator." .. name)
+  return self.generators[name]
+end
+
+-- ---- what is kept ----------------------------------------------------------------------------------------------
+
+local function check_name(where, name)
+  if type(name) ~= "string" or not name:match("^[%a_][%w_]*$") then
+    fail("%s: '%s' is no name (letters, digits, _)", where, tostring(name))
+  end
+end
+
+-- Notes in /events, with its time and step, that something happened.
+function Run:event(text)
+  if type(text) ~= "string" then fail("run:event: expected a text, got %s", type(text)) end
+  self.events:add(self.step + 1, "text", text)
+end
+
+-- A fact about the run: text, number or boolean, stored in /run/notes (JSON).
+function Run:note(key, value)
+  check_name("run:note", key)
+  if type(value) ~= "string" and type(value) ~= "number" and type(value) ~= "boolean" then
+    fail("run:note: '%s' must be a text, a number or a boolean, got %s", key, type(value))
+  end
+  self.notes[key] = value
+  if self.output then self.output:put("/run/notes", json.encode(self.notes)) end
+end
+
+-- Stores a tensor in /arrays, as it is now. axes: names of its axes.
+function Run:save(name, tensor, axes)
+  check_name("run:save", name)
+  if self.output then self.output:put("/arrays/" .. name, tensor, axes) end
+end
+
+-- One line per module of every network, as text.
+function Run:model_text()
+  local parts = {}
+  for i, model in ipairs(self.models) do
+    parts[i] = (#self.models > 1 and model.name .. ": " or "") .. tostring(model.net)
+  end
+  return table.concat(parts, "\n")
+end
+
+return Run

@@ -1,0 +1,180 @@
+/* core.h5: reading and writing HDF5 files. Failures of the outside world are nil, message, code. */
+#include "bind/h5.h"
+
+#include <string.h>
+
+static void release_file(void *object) { sonde_h5_close(object); }
+
+static const sonde_bind_kind kind_file = {.name = "H5File", .release = release_file};
+
+static sonde_h5_file *check_file(lua_State *L)
+{
+    return sonde_bind_check_object(L, 1, &kind_file);
+}
+
+/* h5.open(path[, mode = "r"]) */
+static int open_file(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1), *mode = luaL_optstring(L, 2, "r");
+    void **out = sonde_bind_new(L, &kind_file);
+    sonde_status status = sonde_h5_open((sonde_h5_file **)out, path, mode);
+    return status == SONDE_OK ? 1 : sonde_bind_refuse(L, status);
+}
+
+/* f:close(): in mode "w" only now the file gets its name, so failures come here. A closed file may be closed again. */
+static int close_file(lua_State *L)
+{
+    sonde_bind_box *box = sonde_bind_box_at(L, 1, &kind_file);
+    if (box == NULL) sonde_bind_type_error(L, 1, "H5File");
+    sonde_h5_file *file = box->object;
+    box->object = NULL;
+    return sonde_bind_h5_result(L, sonde_h5_close(file));
+}
+
+static int is_live(lua_State *L)
+{
+    lua_pushboolean(L, sonde_h5_is_live(check_file(L)));
+    return 1;
+}
+
+/* f:info(path): { kind = "group" | "dataset", type =, shape =, is_scale = }; nothing if there is no such path. */
+static int info(lua_State *L)
+{
+    sonde_h5_info about;
+    sonde_status status = sonde_h5_inspect(check_file(L), luaL_checkstring(L, 2), &about);
+    if (status != SONDE_OK) return sonde_bind_refuse(L, status);
+    if (about.kind == SONDE_H5_NOTHING) return 0;
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, about.kind == SONDE_H5_GROUP ? "group" : "dataset");
+    lua_setfield(L, -2, "kind");
+    if (about.kind == SONDE_H5_GROUP) return 1;
+    lua_pushstring(L, about.type_name);
+    lua_setfield(L, -2, "type");
+    lua_pushboolean(L, about.is_scale);
+    lua_setfield(L, -2, "is_scale");
+    lua_createtable(L, about.ndim, 0);
+    for (int d = 0; d < about.ndim; d++) {
+        lua_pushinteger(L, about.shape[d]);
+        lua_rawseti(L, -2, d + 1);
+    }
+    lua_setfield(L, -2, "shape");
+    return 1;
+}
+
+/* Finishes what a reading function has filled. */
+static int value_done(lua_State *L, sonde_status status)
+{
+    return status == SONDE_OK ? sonde_bind_h5_value_done(L) : sonde_bind_refuse(L, status);
+}
+
+static int list(lua_State *L)
+{
+    sonde_h5_file *file = check_file(L);
+    const char *path = luaL_optstring(L, 2, "/");
+    return value_done(L, sonde_h5_list(file, path, sonde_bind_new_h5_value(L)));
+}
+
+static int attributes(lua_State *L)
+{
+    sonde_h5_file *file = check_file(L);
+    const char *path = luaL_optstring(L, 2, "/");
+    return value_done(L, sonde_h5_list_attributes(file, path, sonde_bind_new_h5_value(L)));
+}
+
+static int axes(lua_State *L)
+{
+    sonde_h5_file *file = check_file(L);
+    const char *path = luaL_checkstring(L, 2);
+    return value_done(L, sonde_h5_axes(file, path, sonde_bind_new_h5_value(L)));
+}
+
+/* f:attribute(path, name) */
+static int attribute(lua_State *L)
+{
+    sonde_h5_file *file = check_file(L);
+    const char *path = luaL_checkstring(L, 2), *name = luaL_checkstring(L, 3);
+    return value_done(L, sonde_h5_read_attribute(file, path, name, sonde_bind_new_h5_value(L)));
+}
+
+/* f:read(path[, { start = { from 1 … }, count = { … }, dtype = }]): the whole, or a part of every axis */
+static int read_dataset(lua_State *L)
+{
+    sonde_h5_file *file = check_file(L);
+    sonde_bind_args args;
+    sonde_bind_args_open(&args, L, 2, "read", SONDE_BIND_NAMES("path", "start", "count", "dtype"));
+    const char *path = sonde_bind_arg_string(&args, 0);
+    int64_t start[SONDE_H5_DIMS], count[SONDE_H5_DIMS];
+    bool part = sonde_bind_given(&args, 1) || sonde_bind_given(&args, 2);
+    if (part) {
+        sonde_h5_info about;
+        sonde_status status = sonde_h5_inspect(file, path, &about);
+        if (status != SONDE_OK) return sonde_bind_refuse(L, status);
+        int n = sonde_bind_arg_integers(&args, 1, start, SONDE_H5_DIMS, 1);
+        if (sonde_bind_arg_integers(&args, 2, count, SONDE_H5_DIMS, 0) != n || (about.kind == SONDE_H5_DATASET && about.ndim != n)) {
+            sonde_bind_raise(L, "read: '%s' has %d axes; start and count need as many numbers", path, about.ndim);
+        }
+        for (int d = 0; d < n; d++) start[d]--;
+    }
+    sonde_h5_type type = SONDE_H5_NATURAL;
+    if (sonde_bind_given(&args, 3)) {
+        static const sonde_h5_type types[] = {[SONDE_FLOAT32] = SONDE_H5_F32, [SONDE_FLOAT64] = SONDE_H5_F64, [SONDE_INT64] = SONDE_H5_I64};
+        type = types[sonde_bind_opt_dtype(&args, 3, SONDE_FLOAT32)];
+    }
+    return value_done(L, sonde_h5_read(file, path, type, part ? start : NULL, part ? count : NULL, sonde_bind_new_h5_value(L)));
+}
+
+/* f:write(path, value[, names of the axes]) */
+static int write_dataset(lua_State *L)
+{
+    sonde_h5_file *file = check_file(L);
+    const char *path = luaL_checkstring(L, 2);
+    lua_settop(L, 4);
+    sonde_h5_value value = sonde_bind_check_h5_value(L, 3, path);
+    return sonde_bind_h5_result(L, sonde_h5_write(file, path, &value, sonde_bind_check_axes(L, 4, value.ndim)));
+}
+
+/* f:set_attribute(path, name, value) */
+static int set_attribute(lua_State *L)
+{
+    sonde_h5_file *file = check_file(L);
+    const char *path = luaL_checkstring(L, 2), *name = luaL_checkstring(L, 3);
+    sonde_h5_value value = sonde_bind_check_h5_value(L, 4, name);
+    return sonde_bind_h5_result(L, sonde_h5_write_attribute(file, path, name, &value));
+}
+
+static int make_group(lua_State *L)
+{
+    return sonde_bind_h5_result(L, sonde_h5_make_group(check_file(L), luaL_checkstring(L, 2)));
+}
+
+static int open_ids(lua_State *L)
+{
+    lua_pushinteger(L, sonde_h5_open_ids());
+    return 1;
+}
+
+static int library_version(lua_State *L)
+{
+    lua_pushstring(L, sonde_h5_library_version());
+    return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"close", close_file},     {"is_live", is_live},        {"info", info},
+    {"list", list},            {"attributes", attributes},  {"axes", axes},
+    {"attribute", attribute},  {"read", read_dataset},      {"write", write_dataset},
+    {"set_attribute", set_attribute}, {"make_group", make_group}, {NULL, NULL},
+};
+static const luaL_Reg functions[] = {
+    {"open", open_file}, {"open_ids", open_ids}, {"library_version", library_version}, {NULL, NULL},
+};
+
+int sonde_bind_h5(lua_State *L)
+{
+    sonde_bind_kind_open(L, &kind_file, methods, NULL);
+    lua_pop(L, 1);
+    lua_newtable(L);
+    luaL_setfuncs(L, functions, 0);
+    sonde_bind_h5_writer(L);
+    return 1;
+}

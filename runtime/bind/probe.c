@@ -1,0 +1,216 @@
+/* core.probe: what room probe measures, for lua/sonde/run and lua/sonde/probe.lua. */
+#include "bind/history.h"
+#include "probe/probe.h"
+
+#include <string.h>
+
+typedef struct probe_object {
+    sonde_probe *probe;
+    sonde_bind_history *history; /* one reference: the probe borrows it */
+} probe_object;
+
+static void release_probe(void *object)
+{
+    probe_object *p = object;
+    sonde_probe_free(p->probe);
+    sonde_bind_history_release(p->history);
+    sonde_free(p);
+}
+
+static const sonde_bind_kind kind_probe = {.name = "Probe", .release = release_probe};
+
+static sonde_probe *check_probe(lua_State *L, int index)
+{
+    return ((probe_object *)sonde_bind_check_object(L, index, &kind_probe))->probe;
+}
+
+/* probe.new(history[, first_step = 1]) */
+static int new_probe(lua_State *L)
+{
+    sonde_bind_history *history = sonde_bind_check_history(L, 1);
+    lua_Integer first = luaL_optinteger(L, 2, 1);
+    void **out = sonde_bind_new(L, &kind_probe);
+    probe_object *p = sonde_alloc_zeroed(sizeof *p);
+    if (p == NULL) sonde_bind_check(L, SONDE_ENOMEM);
+    p->history = sonde_bind_history_retain(history);
+    *out = p;
+    sonde_bind_check(L, sonde_probe_new(&p->probe, history->history, first));
+    return 1;
+}
+
+/* Names of groups in the list at `index` as bits; nil: all. */
+static unsigned check_groups(const sonde_bind_args *args, int i)
+{
+    lua_State *L = args->L;
+    int index = sonde_bind_arg_index(args, i);
+    if (lua_isnil(L, index)) return 0;
+    if (lua_type(L, index) != LUA_TTABLE) sonde_bind_arg_type_error(args, i, "a list of names of groups");
+    unsigned bits = 0;
+    lua_Integer n = luaL_len(L, index);
+    for (lua_Integer j = 1; j <= n; j++) {
+        const char *name = lua_geti(L, index, j) == LUA_TSTRING ? lua_tostring(L, -1) : "?";
+        sonde_probe_group group;
+        if (!sonde_probe_group_parse(name, &group)) {
+            const char *names[SONDE_PROBE_GROUP_COUNT + 1] = {NULL};
+            luaL_Buffer list;
+            luaL_buffinit(L, &list);
+            for (int g = 0; g < SONDE_PROBE_GROUP_COUNT; g++) {
+                names[g] = sonde_probe_group_name((sonde_probe_group)g);
+                luaL_addstring(&list, g > 0 ? ", " : "");
+                luaL_addstring(&list, names[g]);
+            }
+            luaL_pushresult(&list);
+            const char *nearest = sonde_bind_nearest(name, names);
+            sonde_bind_arg_fail(args, i, "unknown group '%s'%s%s%s; there are: %s", name,
+                                nearest ? " (did you mean '" : "", nearest ? nearest : "", nearest ? "'?)" : "",
+                                lua_tostring(L, -1));
+        }
+        bits |= SONDE_PROBE_BIT(group);
+        lua_pop(L, 1);
+    }
+    if (bits == 0) sonde_bind_arg_fail(args, i, "an empty list measures nothing");
+    return bits;
+}
+
+/* p:attach(net, { every =, hist_every =, what =, name = }): the network's number, from 0 */
+static int attach(lua_State *L)
+{
+    sonde_probe *probe = check_probe(L, 1);
+    sonde_bind_args args;
+    sonde_bind_args_open(&args, L, 2, "probe", SONDE_BIND_NAMES("target", "every", "hist_every", "what", "name"));
+    sonde_module *net = sonde_bind_arg_module(&args, 0);
+    sonde_probe_options options = {
+        .every = sonde_bind_opt_integer(&args, 1, 1, 1, INT64_MAX),
+        .hist_every = sonde_bind_opt_integer(&args, 2, 10, 1, INT64_MAX),
+        .what = check_groups(&args, 3),
+        .name = sonde_bind_opt_string(&args, 4, NULL),
+    };
+    int number;
+    sonde_bind_check(L, sonde_probe_attach(probe, net, &options, &number));
+    lua_pushinteger(L, number);
+    return 1;
+}
+
+static int observe_optimizer(lua_State *L)
+{
+    sonde_bind_check(L, sonde_probe_observe_optimizer(check_probe(L, 1), sonde_bind_check_optimizer(L, 2)));
+    return 0;
+}
+
+/* p:end_step(seconds) */
+static int end_step(lua_State *L)
+{
+    sonde_bind_check(L, sonde_probe_end_step(check_probe(L, 1), luaL_checknumber(L, 2)));
+    return 0;
+}
+
+static int step(lua_State *L)
+{
+    lua_pushinteger(L, sonde_probe_step(check_probe(L, 1)));
+    return 1;
+}
+
+static int expect_end(lua_State *L)
+{
+    sonde_probe_expect_end(check_probe(L, 1), luaL_checkinteger(L, 2));
+    return 0;
+}
+
+static int finish(lua_State *L)
+{
+    sonde_bind_check(L, sonde_probe_finish(check_probe(L, 1)));
+    return 0;
+}
+
+/* p:grad_norm(net): nil if it cannot be told now */
+static int grad_norm(lua_State *L)
+{
+    double norm;
+    if (!sonde_probe_grad_norm(check_probe(L, 1), (int)luaL_checkinteger(L, 2), &norm)) return 0;
+    lua_pushnumber(L, norm);
+    return 1;
+}
+
+/* p:events(): { { step =, group =, probe = number, name =, value = }, … } of the step just ended */
+static int events(lua_State *L)
+{
+    const sonde_probe_event *list;
+    int n = sonde_probe_events(check_probe(L, 1), &list);
+    lua_createtable(L, n, 0);
+    for (int i = 0; i < n; i++) {
+        lua_createtable(L, 0, 5);
+        lua_pushinteger(L, list[i].step);
+        lua_setfield(L, -2, "step");
+        lua_pushstring(L, sonde_probe_group_name(list[i].group));
+        lua_setfield(L, -2, "group");
+        lua_pushinteger(L, list[i].probe + 1);
+        lua_setfield(L, -2, "probe");
+        lua_pushstring(L, list[i].name);
+        lua_setfield(L, -2, "name");
+        lua_pushnumber(L, list[i].value);
+        lua_setfield(L, -2, "value");
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
+/* p:layers(): { { probe =, module =, net =, depth =, n_parameters =, absent =, shape = { … } or nil }, … } */
+static int layers(lua_State *L)
+{
+    sonde_probe *probe = check_probe(L, 1);
+    int n = sonde_probe_n_layers(probe);
+    lua_createtable(L, n, 0);
+    for (int i = 0; i < n; i++) {
+        sonde_probe_layer layer = sonde_probe_layer_at(probe, i);
+        lua_createtable(L, 0, 7);
+        lua_pushstring(L, layer.probe);
+        lua_setfield(L, -2, "probe");
+        lua_pushstring(L, layer.module);
+        lua_setfield(L, -2, "module");
+        lua_pushinteger(L, layer.net);
+        lua_setfield(L, -2, "net");
+        lua_pushinteger(L, layer.depth);
+        lua_setfield(L, -2, "depth");
+        lua_pushinteger(L, layer.n_parameters);
+        lua_setfield(L, -2, "n_parameters");
+        lua_pushboolean(L, layer.absent);
+        lua_setfield(L, -2, "absent");
+        if (layer.ndim >= 0) {
+            lua_createtable(L, layer.ndim, 0);
+            for (int d = 0; d < layer.ndim; d++) {
+                lua_pushinteger(L, layer.shape[d]);
+                lua_rawseti(L, -2, d + 1);
+            }
+            lua_setfield(L, -2, "shape");
+        }
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"attach", attach},
+    {"observe_optimizer", observe_optimizer},
+    {"end_step", end_step},
+    {"step", step},
+    {"expect_end", expect_end},
+    {"finish", finish},
+    {"grad_norm", grad_norm},
+    {"events", events},
+    {"layers", layers},
+    {NULL, NULL},
+};
+
+int sonde_bind_probe(lua_State *L)
+{
+    sonde_bind_kind_open(L, &kind_probe, methods, NULL);
+    lua_pushliteral(L, "close"); /* p:close() is what the collector would do, now */
+    lua_pushlightuserdata(L, (void *)&kind_probe);
+    lua_pushcclosure(L, sonde_bind_release, 1);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, new_probe);
+    lua_setfield(L, -2, "new");
+    return 1;
+}

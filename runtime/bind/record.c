@@ -1,0 +1,320 @@
+/* core.record: histories and their groups. Rows of plain numbers are written from Lua; what has axes comes from probes
+ * and is only read here. */
+#include "bind/history.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct group_object {
+    sonde_group *group;
+    sonde_bind_history *owner; /* one reference */
+} group_object;
+
+static void release_history(void *object) { sonde_bind_history_release(object); }
+
+static void release_group(void *object)
+{
+    group_object *g = object;
+    sonde_bind_history_release(g->owner);
+    sonde_free(g);
+}
+
+static const sonde_bind_kind kind_history = {.name = "History", .release = release_history};
+static const sonde_bind_kind kind_group = {.name = "Group", .release = release_group};
+
+sonde_bind_history *sonde_bind_check_history(lua_State *L, int index)
+{
+    return sonde_bind_check_object(L, index, &kind_history);
+}
+
+sonde_bind_history *sonde_bind_history_retain(sonde_bind_history *shared)
+{
+    shared->refs++;
+    return shared;
+}
+
+void sonde_bind_history_release(sonde_bind_history *shared)
+{
+    if (--shared->refs > 0) return;
+    sonde_history_free(shared->history);
+    sonde_free(shared);
+}
+
+static const char *const cell_names[] = {"float32", "float64", "uint32", "int64", NULL}; /* order of sonde_cell */
+
+static sonde_cell check_cell(lua_State *L, int index)
+{
+    const char *name = luaL_checkstring(L, index);
+    for (int i = 0; cell_names[i] != NULL; i++) {
+        if (strcmp(name, cell_names[i]) == 0) return (sonde_cell)i;
+    }
+    sonde_bind_raise(L, "unknown column type '%s'; there are: float32, float64, uint32, int64", name);
+}
+
+/* ---- history ------------------------------------------------------------------------------------------- */
+
+static int history_new(lua_State *L)
+{
+    void **out = sonde_bind_new(L, &kind_history);
+    sonde_bind_history *shared = sonde_alloc_zeroed(sizeof *shared);
+    if (shared == NULL) sonde_bind_check(L, SONDE_ENOMEM);
+    shared->refs = 1;
+    *out = shared;
+    sonde_bind_check(L, sonde_history_new(&shared->history));
+    return 1;
+}
+
+static int push_group(lua_State *L, sonde_bind_history *shared, sonde_group *group)
+{
+    void **out = sonde_bind_new(L, &kind_group);
+    group_object *g = sonde_alloc(sizeof *g);
+    if (g == NULL) sonde_bind_check(L, SONDE_ENOMEM);
+    *g = (group_object){group, sonde_bind_history_retain(shared)};
+    *out = g;
+    return 1;
+}
+
+static int history_group(lua_State *L)
+{
+    sonde_bind_history *shared = sonde_bind_check_history(L, 1);
+    sonde_group *group;
+    sonde_bind_check(L, sonde_history_group(shared->history, &group, luaL_checkstring(L, 2), SONDE_GROUP_PLAIN));
+    return push_group(L, shared, group);
+}
+
+static int history_find(lua_State *L)
+{
+    sonde_bind_history *shared = sonde_bind_check_history(L, 1);
+    sonde_group *group = sonde_history_find(shared->history, luaL_checkstring(L, 2));
+    if (group == NULL) return 0;
+    return push_group(L, shared, group);
+}
+
+static int history_names(lua_State *L)
+{
+    sonde_bind_history *shared = sonde_bind_check_history(L, 1);
+    int n = sonde_history_n_groups(shared->history);
+    lua_createtable(L, n, 0);
+    for (int i = 0; i < n; i++) {
+        lua_pushstring(L, sonde_group_name(sonde_history_at(shared->history, i)));
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
+static int history_keep(lua_State *L)
+{
+    lua_Integer rows = luaL_checkinteger(L, 2);
+    if (rows < 0) sonde_bind_raise(L, "keep: expected at least 0 rows, got %lld", (long long)rows);
+    sonde_history_keep(sonde_bind_check_history(L, 1)->history, rows);
+    return 0;
+}
+
+/* count, seconds: how often and how long a row waited for the writer */
+static int history_stalls(lua_State *L)
+{
+    sonde_record_stalls stalls = sonde_history_stalls(sonde_bind_check_history(L, 1)->history);
+    lua_pushinteger(L, stalls.count);
+    lua_pushnumber(L, stalls.seconds);
+    return 2;
+}
+
+/* ---- group: declaring and writing ----------------------------------------------------------------------- */
+
+static sonde_group *check_group(lua_State *L, int index)
+{
+    return ((group_object *)sonde_bind_check_object(L, index, &kind_group))->group;
+}
+
+/* group:variable(name, type, long_name, units) */
+static int group_variable(lua_State *L)
+{
+    sonde_group *group = check_group(L, 1);
+    const char *name = luaL_checkstring(L, 2), *about = luaL_optstring(L, 4, NULL), *units = luaL_optstring(L, 5, NULL);
+    sonde_cell type = check_cell(L, 3);
+    int index;
+    sonde_bind_check(L, sonde_group_variable(group, &index, name, type, 0, NULL, about, units));
+    return 0;
+}
+
+/* group:time_column(name, type, long_name, units) */
+static int group_time_column(lua_State *L)
+{
+    sonde_group *group = check_group(L, 1);
+    const char *name = luaL_checkstring(L, 2), *about = luaL_optstring(L, 4, NULL), *units = luaL_optstring(L, 5, NULL);
+    sonde_cell type = check_cell(L, 3);
+    int index;
+    sonde_bind_check(L, sonde_group_time_column(group, &index, name, type, about, units));
+    return 0;
+}
+
+static void set_cell(void *cell, sonde_cell type, double number, lua_Integer integer)
+{
+    switch (type) {
+    case SONDE_CELL_F32: *(float *)cell = (float)number; break;
+    case SONDE_CELL_F64: *(double *)cell = number; break;
+    case SONDE_CELL_U32: *(uint32_t *)cell = (uint32_t)integer; break;
+    default: *(int64_t *)cell = integer; break;
+    }
+}
+
+/* group:append(step, { name = number, … }): one row; what is not named stays "not measured". */
+static int group_append(lua_State *L)
+{
+    sonde_group *group = check_group(L, 1);
+    int64_t step = luaL_checkinteger(L, 2);
+    luaL_checktype(L, 3, LUA_TTABLE);
+    for (lua_pushnil(L); lua_next(L, 3) != 0; lua_pop(L, 1)) { /* everything that can raise, before the row is open */
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+        int variable = sonde_group_find_variable(group, name);
+        if (variable < 0) sonde_bind_raise(L, "group '%s' has no column '%s'", sonde_group_name(group), name);
+        const sonde_record_variable *v = sonde_group_variable_at(group, variable);
+        bool whole = v->type == SONDE_CELL_U32 || v->type == SONDE_CELL_I64;
+        if (v->cells != 1 || !(whole ? lua_isinteger(L, -1) : lua_type(L, -1) == LUA_TNUMBER)) {
+            sonde_bind_raise(L, "column '%s': expected %s, got %s", name, whole ? "an integer" : "a number",
+                             sonde_bind_type_name(L, -1));
+        }
+    }
+    sonde_bind_check(L, sonde_group_begin(group, step));
+    for (lua_pushnil(L); lua_next(L, 3) != 0; lua_pop(L, 1)) {
+        int variable = sonde_group_find_variable(group, lua_tostring(L, -2));
+        set_cell(sonde_group_cells(group, variable), sonde_group_variable_at(group, variable)->type,
+                 lua_tonumber(L, -1), lua_tointeger(L, -1));
+    }
+    sonde_bind_check(L, sonde_group_commit(group));
+    return 0;
+}
+
+/* ---- group: reading -------------------------------------------------------------------------------------- */
+
+static int group_rows(lua_State *L)
+{
+    lua_pushinteger(L, sonde_group_rows(check_group(L, 1)));
+    return 1;
+}
+
+/* First row (from 1) that is still in memory; beyond :rows() if there is none. */
+static int group_first_row(lua_State *L)
+{
+    lua_pushinteger(L, sonde_group_first_row(check_group(L, 1)) + 1);
+    return 1;
+}
+
+static int64_t check_row(lua_State *L, const sonde_group *group, int index)
+{
+    return luaL_optinteger(L, index, sonde_group_rows(group)) - 1;
+}
+
+/* group:step([row]): the step of a row (the newest), nil if it is not in memory. */
+static int group_step(lua_State *L)
+{
+    sonde_group *group = check_group(L, 1);
+    int64_t row = check_row(L, group, 2);
+    if (row < sonde_group_first_row(group) || row >= sonde_group_rows(group)) return 0;
+    lua_pushinteger(L, sonde_group_step(group, row));
+    return 1;
+}
+
+/* Counts that were not measured are NaN in Lua. */
+static void push_cell(lua_State *L, sonde_cell type, const void *cells, int64_t i)
+{
+    switch (type) {
+    case SONDE_CELL_F32: lua_pushnumber(L, (double)((const float *)cells)[i]); break;
+    case SONDE_CELL_F64: lua_pushnumber(L, ((const double *)cells)[i]); break;
+    case SONDE_CELL_I64: lua_pushinteger(L, ((const int64_t *)cells)[i]); break;
+    case SONDE_CELL_U32: {
+        uint32_t count = ((const uint32_t *)cells)[i];
+        if (count == UINT32_MAX) lua_pushnumber(L, (double)NAN);
+        else lua_pushinteger(L, count);
+        break;
+    }
+    case SONDE_CELL_TEXT: lua_pushstring(L, ((char *const *)cells)[i]); break;
+    }
+}
+
+/* group:read(variable[, row]): a number, or a flat list of the cells in row-major order; nil if there is none. */
+static int group_read(lua_State *L)
+{
+    sonde_group *group = check_group(L, 1);
+    int variable = sonde_group_find_variable(group, luaL_checkstring(L, 2));
+    int64_t row = check_row(L, group, 3);
+    if (variable < 0 || row < sonde_group_first_row(group) || row >= sonde_group_rows(group)) return 0;
+    const sonde_record_variable *v = sonde_group_variable_at(group, variable);
+    const void *cells = sonde_group_read(group, variable, row);
+    if (v->n_axes == 0) {
+        push_cell(L, v->type, cells, 0);
+        return 1;
+    }
+    lua_createtable(L, (int)v->cells, 0);
+    for (int64_t i = 0; i < v->cells; i++) {
+        push_cell(L, v->type, cells, i);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
+/* group:variables(): { { name =, type =, axes = { names } }, … } */
+static int group_variables(lua_State *L)
+{
+    sonde_group *group = check_group(L, 1);
+    int n = sonde_group_n_variables(group);
+    lua_createtable(L, n, 0);
+    for (int i = 0; i < n; i++) {
+        const sonde_record_variable *v = sonde_group_variable_at(group, i);
+        lua_createtable(L, 0, 3);
+        lua_pushstring(L, v->name);
+        lua_setfield(L, -2, "name");
+        lua_pushstring(L, cell_names[v->type]);
+        lua_setfield(L, -2, "type");
+        lua_createtable(L, v->n_axes, 0);
+        for (int d = 0; d < v->n_axes; d++) {
+            lua_pushstring(L, sonde_group_axis_at(group, v->axes[d])->coordinates[0].name);
+            lua_rawseti(L, -2, d + 1);
+        }
+        lua_setfield(L, -2, "axes");
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
+/* group:coordinate(name): the values of a coordinate along an axis ("probe", "layer", "binade"), or nil. */
+static int group_coordinate(lua_State *L)
+{
+    sonde_group *group = check_group(L, 1);
+    const char *name = luaL_checkstring(L, 2);
+    for (int a = 0; a < sonde_group_n_axes(group); a++) {
+        const sonde_record_axis *axis = sonde_group_axis_at(group, a);
+        for (int c = 0; c < axis->n_coordinates; c++) {
+            if (strcmp(axis->coordinates[c].name, name) != 0) continue;
+            lua_createtable(L, (int)axis->length, 0);
+            for (int64_t i = 0; i < axis->length; i++) {
+                push_cell(L, axis->coordinates[c].type, axis->coordinates[c].values, i);
+                lua_rawseti(L, -2, i + 1);
+            }
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static const luaL_Reg history_methods[] = {
+    {"group", history_group}, {"find", history_find},     {"names", history_names},
+    {"keep", history_keep},   {"stalls", history_stalls}, {NULL, NULL},
+};
+static const luaL_Reg group_methods[] = {
+    {"variable", group_variable},   {"time_column", group_time_column}, {"append", group_append},
+    {"rows", group_rows},           {"first_row", group_first_row},     {"step", group_step},
+    {"read", group_read},           {"variables", group_variables},     {"coordinate", group_coordinate},
+    {NULL, NULL},
+};
+
+int sonde_bind_record(lua_State *L)
+{
+    sonde_bind_kind_open(L, &kind_history, history_methods, NULL);
+    sonde_bind_kind_open(L, &kind_group, group_methods, NULL);
+    lua_pop(L, 2);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, history_new);
+    lua_setfield(L, -2, "history");
+    return 1;
+}

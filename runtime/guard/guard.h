@@ -1,0 +1,18 @@
+/* guard — what keeps a run safe from the outside: signals.
+ *
+ * Signals:   while a watch is on, the first SIGINT or SIGTERM only raises a flag, so that the step at work is finished and the
+ *            file closed; the second ends the process at once with 128 + its number (the run file stays recoverable).
+ *            Watches nest; the last one to end brings the old handlers back. SIGINT stays ignored where it was (nohup).
+ *            SIGXFSZ is ignored meanwhile, so that a file-size limit is a failed write with a message and no death.
+ * Threads:   the flag belongs to the process; begin and end come from one thread.
+ */
+#ifndef SONDE_GUARD_H
+#define SONDE_GUARD_H
+
+#include "base/base.h"
+
+sonde_status sonde_signals_begin(void);
+void sonde_signals_end(void);    /* nothing if no watch is on */
+int sonde_signals_pending(void); /* the signal that came since the outermost watch began; 0: none */
+
+#endif

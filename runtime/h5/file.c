@@ -1,0 +1,346 @@
+/* Plain reading and writing of HDF5 files by path. */
+#include "h5/room.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct sonde_h5_file {
+    hid_t id;
+    char path[4096], tmp[4200]; /* tmp: "w" until closed, else "" */
+    bool writable, live;
+};
+
+/* ---- opening and closing ------------------------------------------------------------------------------- */
+
+static sonde_status check_exists(const char *path)
+{
+    struct stat info;
+    if (stat(path, &info)) return sonde_fail(SONDE_EIO, "'%s': %s", path, strerror(errno));
+    if (S_ISDIR(info.st_mode)) return sonde_fail(SONDE_EIO, "'%s' is a folder", path);
+    if (!S_ISREG(info.st_mode)) return sonde_fail(SONDE_EIO, "'%s' is not a regular file", path);
+    if (access(path, R_OK)) return sonde_fail(SONDE_EIO, "'%s': %s", path, strerror(errno));
+    return SONDE_OK;
+}
+
+static sonde_status open_existing(sonde_h5_file *f)
+{
+    char reason[512];
+    scoped hid_t access_list = h5_file_access(H5F_LIBVER_V18);
+    if (f->writable) H5Pset_file_locking(access_list, true, true);
+    f->id = H5Fopen(f->path, f->writable ? H5F_ACC_RDWR : H5F_ACC_RDONLY, access_list);
+    if (f->id < 0 && strstr(h5_reason(reason), "already open for write")) {
+        if (f->writable) return sonde_fail(SONDE_ESTATE, "'%s' is being written, or was when its writer was killed", f->path);
+        f->id = H5Fopen(f->path, H5F_ACC_RDONLY | H5F_ACC_SWMR_READ, access_list);
+        if (f->id < 0) return h5_fail(SONDE_EIO, "'%s' is being written, or was when its writer was killed", f->path);
+    }
+    if (f->id < 0) {
+        bool is_hdf5 = H5Fis_hdf5(f->path) > 0;
+        return is_hdf5 ? sonde_fail(SONDE_EFORMAT, "'%s' is damaged: %s", f->path, reason)
+                       : sonde_fail(SONDE_EFORMAT, "'%s' is not an HDF5 file", f->path);
+    }
+    unsigned intent = 0; /* of a file this process is writing, also the writer's */
+    H5Fget_intent(f->id, &intent);
+    f->live = intent & (H5F_ACC_SWMR_READ | H5F_ACC_SWMR_WRITE);
+    return SONDE_OK;
+}
+
+static sonde_status create_new(sonde_h5_file *f)
+{
+    snprintf(f->tmp, sizeof f->tmp, "%s.tmp", f->path);
+    unlink(f->tmp);
+    scoped hid_t access_list = h5_file_access(H5F_LIBVER_V18);
+    scoped hid_t create = H5Pcreate(H5P_FILE_CREATE);
+    H5Pset_link_creation_order(create, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED);
+    f->id = H5Fcreate(f->tmp, H5F_ACC_EXCL, create, access_list);
+    return f->id < 0 ? h5_fail(SONDE_EIO, "'%s' cannot be made", f->tmp) : SONDE_OK;
+}
+
+static bool is_part(const char *path)
+{
+    size_t length = strlen(path);
+    return length > 5 && !strcmp(path + length - 5, ".part");
+}
+
+static sonde_status check_open(const char *path, const char *mode, bool *is_new)
+{
+    bool read = !strcmp(mode, "r"), change = !strcmp(mode, "r+");
+    *is_new = !strcmp(mode, "w");
+    if (!read && !change && !*is_new) return sonde_fail(SONDE_EARG, "mode '%s' is not one of r, r+, w", mode);
+    if (!*path || strlen(path) > 4000) return sonde_fail(SONDE_EARG, "a file name is empty or too long");
+    if (!read && is_part(path)) return sonde_fail(SONDE_ESTATE, "'%s' belongs to a run; it can only be read", path);
+    if (!*is_new) return check_exists(path);
+    struct stat info;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) return sonde_fail(SONDE_EIO, "'%s' is not a regular file", path);
+    return h5_check_folder(path);
+}
+
+sonde_status sonde_h5_open(sonde_h5_file **out, const char *path, const char *mode)
+{
+    bool is_new;
+    SONDE_TRY(check_open(path, mode, &is_new));
+    sonde_h5_file *f = sonde_alloc_zeroed(sizeof *f);
+    if (!f) return SONDE_ENOMEM;
+    snprintf(f->path, sizeof f->path, "%s", path);
+    f->writable = strcmp(mode, "r") != 0;
+    h5_enter();
+    sonde_status status = is_new ? create_new(f) : open_existing(f);
+    h5_leave();
+    if (status == SONDE_OK)
+        *out = f;
+    else
+        sonde_free(f);
+    return status;
+}
+
+sonde_status sonde_h5_close(sonde_h5_file *f)
+{
+    if (!f) return SONDE_OK;
+    sonde_status status = SONDE_OK;
+    h5_enter();
+    if (H5Fclose(f->id) < 0) status = h5_fail(SONDE_EIO, "closing '%s' failed", f->path);
+    h5_leave();
+    if (*f->tmp) {
+        if (status == SONDE_OK) status = h5_rename(f->tmp, f->path);
+        if (status != SONDE_OK) unlink(f->tmp);
+    }
+    sonde_free(f);
+    return status;
+}
+
+bool sonde_h5_is_live(const sonde_h5_file *f) { return f->live; }
+
+/* ---- reading ------------------------------------------------------------------------------------------- */
+
+/* "'run.h5': /grad/mean" */
+static const char *name_of(const sonde_h5_file *f, const char *path, char text[static 1024])
+{
+    snprintf(text, 1024, "'%.500s': %.500s", f->path, path);
+    return text;
+}
+
+/* Any object at the path; < 0 with the message set if there is none. */
+static hid_t open_object(sonde_h5_file *f, const char *path)
+{
+    char what[1024];
+    hid_t object = *path ? H5Oopen(f->id, path, H5P_DEFAULT) : H5I_INVALID_HID;
+    if (object >= 0) {
+        H5I_type_t type = H5Iget_type(object);
+        if (type == H5I_GROUP || type == H5I_DATASET) return object;
+        h5_close_id(&object);
+    }
+    H5Eclear2(H5E_DEFAULT);
+    sonde_fail(SONDE_EARG, "%s does not exist", name_of(f, path, what));
+    return H5I_INVALID_HID;
+}
+
+static hid_t open_kind(sonde_h5_file *f, const char *path, H5I_type_t kind)
+{
+    char what[1024];
+    hid_t object = open_object(f, path);
+    if (object < 0 || H5Iget_type(object) == kind) return object;
+    h5_close_id(&object);
+    sonde_fail(SONDE_EARG, "%s is not a %s", name_of(f, path, what), kind == H5I_GROUP ? "group" : "dataset");
+    return H5I_INVALID_HID;
+}
+
+static sonde_status inspect_dataset(hid_t dataset, const char *what, sonde_h5_info *out)
+{
+    scoped hid_t type = H5Dget_type(dataset);
+    scoped hid_t space = H5Dget_space(dataset);
+    if (type < 0 || space < 0) return h5_fail(SONDE_EFORMAT, "%s cannot be read", what);
+    out->type = h5_classify(type, out->type_name);
+    out->is_scale = H5DSis_scale(dataset) > 0;
+    int ndim = H5Sget_simple_extent_ndims(space);
+    if (ndim < 0 || ndim > SONDE_H5_DIMS) return sonde_fail(SONDE_EDTYPE, "%s has %d axes", what, ndim);
+    hsize_t shape[SONDE_H5_DIMS];
+    H5Sget_simple_extent_dims(space, shape, NULL);
+    out->ndim = ndim;
+    for (int d = 0; d < ndim; d++) out->shape[d] = (int64_t)shape[d];
+    return SONDE_OK;
+}
+
+sonde_status sonde_h5_inspect(sonde_h5_file *f, const char *path, sonde_h5_info *out)
+{
+    char what[1024];
+    *out = (sonde_h5_info){ 0 };
+    sonde_status status = SONDE_OK;
+    h5_enter();
+    {
+        scoped hid_t object = *path ? H5Oopen(f->id, path, H5P_DEFAULT) : H5I_INVALID_HID;
+        H5I_type_t type = object < 0 ? H5I_BADID : H5Iget_type(object);
+        if (type == H5I_GROUP) out->kind = SONDE_H5_GROUP;
+        if (type == H5I_DATASET) {
+            out->kind = SONDE_H5_DATASET;
+            status = inspect_dataset(object, name_of(f, path, what), out);
+        }
+    }
+    h5_leave();
+    return status;
+}
+
+sonde_status sonde_h5_list(sonde_h5_file *f, const char *path, sonde_h5_value *out)
+{
+    h5_enter();
+    sonde_status status;
+    {
+        scoped hid_t group = open_kind(f, path, H5I_GROUP);
+        status = group < 0 ? SONDE_EARG : h5_names(group, out);
+    }
+    h5_leave();
+    return status;
+}
+
+static sonde_status attribute_names(hid_t object, const char *what, sonde_h5_value *out)
+{
+    int n = H5Aget_num_attrs(object);
+    if (n < 0) return h5_fail(SONDE_EFORMAT, "%s: its attributes cannot be read", what);
+    char (*names)[256] = sonde_alloc_zeroed((size_t)n * sizeof *names + 1);
+    const char **pointers = sonde_alloc((size_t)n * sizeof *pointers + 1);
+    sonde_status status = names && pointers ? SONDE_OK : SONDE_ENOMEM;
+    for (int i = 0; status == SONDE_OK && i < n; i++) {
+        scoped hid_t attribute = H5Aopen_by_idx(object, ".", H5_INDEX_NAME, H5_ITER_INC, (hsize_t)i, H5P_DEFAULT,
+                                                H5P_DEFAULT);
+        if (attribute < 0 || H5Aget_name(attribute, sizeof *names, names[i]) < 0)
+            status = h5_fail(SONDE_EFORMAT, "%s: its attributes cannot be read", what);
+        pointers[i] = names[i];
+    }
+    if (status == SONDE_OK) status = h5_pack_text(out, n, pointers, false);
+    sonde_free(names);
+    sonde_free(pointers);
+    return status;
+}
+
+sonde_status sonde_h5_list_attributes(sonde_h5_file *f, const char *path, sonde_h5_value *out)
+{
+    char what[1024];
+    h5_enter();
+    sonde_status status;
+    {
+        scoped hid_t object = open_object(f, path);
+        status = object < 0 ? SONDE_EARG : attribute_names(object, name_of(f, path, what), out);
+    }
+    h5_leave();
+    return status;
+}
+
+sonde_status sonde_h5_read(sonde_h5_file *f, const char *path, sonde_h5_type type, const int64_t *start,
+                           const int64_t *count, sonde_h5_value *out)
+{
+    char what[1024];
+    h5_enter();
+    sonde_status status;
+    {
+        scoped hid_t dataset = open_kind(f, path, H5I_DATASET);
+        status = dataset < 0 ? SONDE_EARG : h5_read_dataset(dataset, name_of(f, path, what), type, start, count, out);
+    }
+    h5_leave();
+    return status;
+}
+
+sonde_status sonde_h5_read_attribute(sonde_h5_file *f, const char *path, const char *name, sonde_h5_value *out)
+{
+    char what[1024];
+    h5_enter();
+    sonde_status status;
+    {
+        scoped hid_t object = open_object(f, path);
+        status = object < 0 ? SONDE_EARG : h5_read_attribute(object, name, name_of(f, path, what), out);
+    }
+    h5_leave();
+    return status;
+}
+
+/* ---- axes ---------------------------------------------------------------------------------------------- */
+
+typedef struct axis_name {
+    char text[512];
+} axis_name;
+
+static herr_t take_name(hid_t dataset, unsigned axis, hid_t scale, void *context)
+{
+    (void)dataset, (void)axis;
+    axis_name *name = context;
+    char path[2048] = "";
+    H5Iget_name(scale, path, sizeof path);
+    const char *slash = strrchr(path, '/');
+    snprintf(name->text, sizeof name->text, "%.511s", slash ? slash + 1 : path);
+    return 1;
+}
+
+static sonde_status axis_names(hid_t dataset, sonde_h5_value *out)
+{
+    axis_name names[SONDE_H5_DIMS] = { { "" } };
+    const char *pointers[SONDE_H5_DIMS];
+    scoped hid_t space = H5Dget_space(dataset);
+    int ndim = space < 0 ? 0 : H5Sget_simple_extent_ndims(space);
+    if (ndim < 0 || ndim > SONDE_H5_DIMS) ndim = 0;
+    bool is_scale = H5DSis_scale(dataset) > 0; /* its own axis */
+    for (int d = 0; d < ndim; d++) {
+        if (is_scale)
+            take_name(dataset, 0, dataset, &names[d]);
+        else if (H5DSget_num_scales(dataset, (unsigned)d) > 0)
+            H5DSiterate_scales(dataset, (unsigned)d, NULL, take_name, &names[d]);
+        pointers[d] = names[d].text;
+    }
+    H5Eclear2(H5E_DEFAULT);
+    return h5_pack_text(out, ndim, pointers, false);
+}
+
+sonde_status sonde_h5_axes(sonde_h5_file *f, const char *path, sonde_h5_value *out)
+{
+    h5_enter();
+    sonde_status status;
+    {
+        scoped hid_t dataset = open_kind(f, path, H5I_DATASET);
+        status = dataset < 0 ? SONDE_EARG : axis_names(dataset, out);
+    }
+    h5_leave();
+    return status;
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------- */
+
+static sonde_status check_writable(const sonde_h5_file *f)
+{
+    return f->writable ? SONDE_OK : sonde_fail(SONDE_ESTATE, "'%s' is open for reading only", f->path);
+}
+
+static sonde_status within(const sonde_h5_file *f, sonde_status status)
+{
+    if (status != SONDE_OK) sonde_fail_within("'%s': ", f->path);
+    return status;
+}
+
+sonde_status sonde_h5_write(sonde_h5_file *f, const char *path, const sonde_h5_value *value, const char *const *axes)
+{
+    SONDE_TRY(check_writable(f));
+    h5_enter();
+    sonde_status status = h5_put(f->id, path, value, axes, false);
+    h5_leave();
+    return within(f, status);
+}
+
+sonde_status sonde_h5_write_attribute(sonde_h5_file *f, const char *path, const char *name, const sonde_h5_value *value)
+{
+    SONDE_TRY(check_writable(f));
+    h5_enter();
+    sonde_status status = h5_put_attribute(f->id, path, name, value);
+    h5_leave();
+    return within(f, status);
+}
+
+sonde_status sonde_h5_make_group(sonde_h5_file *f, const char *path)
+{
+    SONDE_TRY(check_writable(f));
+    SONDE_TRY(within(f, h5_check_path(path)));
+    h5_enter();
+    scoped hid_t group = h5_ensure_group(f->id, path);
+    sonde_status status = group < 0 ? h5_fail(SONDE_EIO, "group '%s' cannot be made", path) : SONDE_OK;
+    h5_close_id(&group);
+    group = H5I_INVALID_HID;
+    h5_leave();
+    return within(f, status);
+}

@@ -1,0 +1,252 @@
+/* Groups, datasets with their dimension scales, and attributes, by path. */
+#include "h5/room.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- paths and groups ---------------------------------------------------------------------------------- */
+
+sonde_status h5_check_path(const char *path)
+{
+    if (!path || path[0] != '/') return sonde_fail(SONDE_EARG, "'%s': a path in a file starts with '/'", path ? path : "");
+    if (strlen(path) > 1000) return sonde_fail(SONDE_EARG, "'%.40s…': the path is too long", path);
+    for (const char *part = path + 1; *part;) {
+        size_t length = strcspn(part, "/");
+        if (length == 0 || (length == 1 && part[0] == '.') || (length == 2 && !strncmp(part, "..", 2)) ||
+            (part[length] == '/' && !part[length + 1]))
+            return sonde_fail(SONDE_EARG, "'%s': a path cannot hold an empty part, '.' or '..'", path);
+        part += length + (part[length] == '/');
+    }
+    return SONDE_OK;
+}
+
+sonde_h5_kind h5_kind(hid_t file, const char *path)
+{
+    scoped hid_t object = H5Oopen(file, path, H5P_DEFAULT);
+    H5I_type_t type = object < 0 ? H5I_BADID : H5Iget_type(object);
+    H5Eclear2(H5E_DEFAULT);
+    return type == H5I_GROUP ? SONDE_H5_GROUP : type == H5I_DATASET ? SONDE_H5_DATASET : SONDE_H5_NOTHING;
+}
+
+hid_t h5_new_group(hid_t parent, const char *name)
+{
+    scoped hid_t plist = H5Pcreate(H5P_GROUP_CREATE);
+    if (plist < 0 || H5Pset_link_creation_order(plist, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED) < 0)
+        return H5I_INVALID_HID;
+    return H5Gcreate2(parent, name, H5P_DEFAULT, plist, H5P_DEFAULT);
+}
+
+hid_t h5_ensure_group(hid_t file, const char *path)
+{
+    hid_t group = H5Gopen2(file, "/", H5P_DEFAULT);
+    char name[1024];
+    for (const char *part = path + strspn(path, "/"); *part && group >= 0;) {
+        size_t length = strcspn(part, "/");
+        snprintf(name, sizeof name, "%.*s", (int)length, part);
+        htri_t exists = H5Lexists(group, name, H5P_DEFAULT);
+        hid_t child = exists > 0 ? H5Gopen2(group, name, H5P_DEFAULT) : h5_new_group(group, name);
+        H5Gclose(group);
+        group = child;
+        part += length + strspn(part + length, "/");
+    }
+    return group;
+}
+
+typedef struct name_list {
+    char **name;
+    size_t n, capacity;
+} name_list;
+
+static herr_t collect_name(hid_t group, const char *name, const H5L_info_t *info, void *context)
+{
+    (void)group, (void)info;
+    name_list *list = context;
+    if (list->n == list->capacity) {
+        size_t capacity = list->capacity ? list->capacity * 2 : 32;
+        char **grown = sonde_realloc(list->name, capacity * sizeof *grown);
+        if (!grown) return -1;
+        list->name = grown;
+        list->capacity = capacity;
+    }
+    if (!(list->name[list->n] = sonde_strdup(name))) return -1;
+    list->n++;
+    return 0;
+}
+
+sonde_status h5_names(hid_t group, sonde_h5_value *out)
+{
+    scoped hid_t plist = H5Gget_create_plist(group);
+    unsigned order = 0;
+    if (plist >= 0) H5Pget_link_creation_order(plist, &order);
+    H5_index_t index = order & H5P_CRT_ORDER_TRACKED ? H5_INDEX_CRT_ORDER : H5_INDEX_NAME;
+    name_list list = { 0 };
+    hsize_t at = 0;
+    sonde_status status = SONDE_OK;
+    if (H5Literate(group, index, H5_ITER_INC, &at, collect_name, &list) < 0)
+        status = h5_fail(SONDE_EFORMAT, "the names in a group cannot be read");
+    else
+        status = h5_pack_text(out, (int64_t)list.n, (const char *const *)list.name, false);
+    for (size_t i = 0; i < list.n; i++) sonde_free(list.name[i]);
+    sonde_free(list.name);
+    return status;
+}
+
+/* ---- attributes ---------------------------------------------------------------------------------------- */
+
+static hid_t space_of(const sonde_h5_value *value)
+{
+    hsize_t dims[SONDE_H5_DIMS];
+    for (int d = 0; d < value->ndim; d++) dims[d] = (hsize_t)value->shape[d];
+    return value->ndim ? H5Screate_simple(value->ndim, dims, NULL) : H5Screate(H5S_SCALAR);
+}
+
+/* The bytes to write: the value's own, or for text a cleaned copy that the caller frees. */
+static sonde_status writable(const sonde_h5_value *value, sonde_h5_value *clean, const void **data)
+{
+    *clean = (sonde_h5_value){ 0 };
+    *data = value->data;
+    if (value->type != SONDE_H5_TEXT) return SONDE_OK;
+    SONDE_TRY(h5_pack_text(clean, sonde_h5_value_count(value), value->data, true));
+    *data = clean->data;
+    return SONDE_OK;
+}
+
+sonde_status h5_set_attribute(hid_t object, const char *name, const sonde_h5_value *value)
+{
+    SONDE_TRY(h5_value_check(value, name));
+    scoped hid_t type = h5_stored_type(value->type);
+    scoped hid_t space = space_of(value);
+    if (H5Aexists(object, name) > 0) H5Adelete(object, name);
+    scoped hid_t attribute = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    if (attribute < 0) return h5_fail(SONDE_EIO, "attribute '%s' cannot be made", name);
+    if (sonde_h5_value_count(value) == 0) return SONDE_OK;
+    sonde_h5_value clean;
+    const void *data;
+    SONDE_TRY(writable(value, &clean, &data));
+    herr_t written = H5Awrite(attribute, type, data);
+    sonde_h5_value_free(&clean);
+    return written < 0 ? h5_fail(SONDE_EIO, "attribute '%s' cannot be written", name) : SONDE_OK;
+}
+
+sonde_status h5_set_text(hid_t object, const char *name, const char *text)
+{
+    sonde_h5_value value = sonde_h5_text(&text);
+    return h5_set_attribute(object, name, &value);
+}
+
+sonde_status h5_put_attribute(hid_t file, const char *path, const char *name, const sonde_h5_value *value)
+{
+    SONDE_TRY(h5_check_path(path));
+    if (!name || !*name) return sonde_fail(SONDE_EARG, "an attribute of '%s' needs a name", path);
+    scoped hid_t object = h5_kind(file, path) != SONDE_H5_NOTHING ? H5Oopen(file, path, H5P_DEFAULT)
+                                                                  : h5_ensure_group(file, path);
+    if (object < 0) return h5_fail(SONDE_EIO, "group '%s' cannot be made", path);
+    return h5_set_attribute(object, name, value);
+}
+
+/* ---- datasets ------------------------------------------------------------------------------------------ */
+
+/* Opens the scale `name` of this length, or makes one 1..n. */
+static sonde_status ensure_scale(hid_t group, const char *name, int64_t length, hid_t *out)
+{
+    if (H5Lexists(group, name, H5P_DEFAULT) > 0) {
+        scoped hid_t there = H5Dopen2(group, name, H5P_DEFAULT);
+        scoped hid_t space = there < 0 ? there : H5Dget_space(there);
+        hsize_t n = 0;
+        if (space < 0 || H5DSis_scale(there) <= 0 || H5Sget_simple_extent_ndims(space) != 1)
+            return sonde_fail(SONDE_EARG, "'%s' is there, but is no axis", name);
+        H5Sget_simple_extent_dims(space, &n, NULL);
+        if ((int64_t)n != length)
+            return sonde_fail(SONDE_EARG, "axis '%s' has length %lld, not %lld", name, (long long)n, (long long)length);
+        *out = there;
+        there = H5I_INVALID_HID;
+        return SONDE_OK;
+    }
+    int64_t *number = sonde_alloc((size_t)length * sizeof *number + 1);
+    if (!number) return SONDE_ENOMEM;
+    for (int64_t i = 0; i < length; i++) number[i] = i + 1;
+    hsize_t n = (hsize_t)length;
+    scoped hid_t space = H5Screate_simple(1, &n, NULL);
+    scoped hid_t scale = H5Dcreate2(group, name, H5T_NATIVE_INT64, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    bool ok = scale >= 0 && H5DSset_scale(scale, name) >= 0 &&
+              (length == 0 || H5Dwrite(scale, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, number) >= 0);
+    sonde_free(number);
+    if (!ok) return h5_fail(SONDE_EIO, "axis '%s' cannot be written", name);
+    *out = scale;
+    scale = H5I_INVALID_HID;
+    return SONDE_OK;
+}
+
+static sonde_status attach_scales(hid_t group, hid_t dataset, const char *name, const sonde_h5_value *value,
+                                  const char *const *axes)
+{
+    for (int d = 0; d < value->ndim; d++) {
+        char numbered[1024];
+        snprintf(numbered, sizeof numbered, "%s_axis%d", name, d + 1);
+        const char *axis = axes && axes[d] ? axes[d] : numbered;
+        if (value->ndim == 1 && !strcmp(axis, name)) /* a coordinate of its own axis */
+            return H5DSset_scale(dataset, name) < 0 ? h5_fail(SONDE_EIO, "axis '%s' cannot be made", name) : SONDE_OK;
+        scoped hid_t scale = H5I_INVALID_HID;
+        SONDE_TRY(ensure_scale(group, axis, value->shape[d], &scale));
+        if (H5DSattach_scale(dataset, scale, (unsigned)d) < 0)
+            return h5_fail(SONDE_EIO, "axis '%s' cannot be attached", axis);
+    }
+    return SONDE_OK;
+}
+
+static herr_t detach(hid_t dataset, unsigned axis, hid_t scale, void *context)
+{
+    (void)context;
+    return H5DSdetach_scale(dataset, scale, axis) < 0 ? -1 : 1;
+}
+
+/* Removes a dataset without leaving references to it in its scales. */
+static void remove_dataset(hid_t group, const char *name)
+{
+    scoped hid_t dataset = H5Dopen2(group, name, H5P_DEFAULT);
+    scoped hid_t space = dataset < 0 ? dataset : H5Dget_space(dataset);
+    int ndim = space < 0 ? 0 : H5Sget_simple_extent_ndims(space);
+    for (int d = 0; d < ndim; d++)
+        while (H5DSget_num_scales(dataset, (unsigned)d) > 0)
+            if (H5DSiterate_scales(dataset, (unsigned)d, NULL, detach, NULL) <= 0) break;
+    H5Ldelete(group, name, H5P_DEFAULT);
+}
+
+sonde_status h5_new_dataset(hid_t group, const char *name, const sonde_h5_value *value, hid_t *out)
+{
+    scoped hid_t type = h5_stored_type(value->type);
+    scoped hid_t space = space_of(value);
+    scoped hid_t dataset = H5Dcreate2(group, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    if (dataset < 0) return h5_fail(SONDE_EIO, "dataset '%s' cannot be made", name);
+    if (sonde_h5_value_count(value) > 0) {
+        sonde_h5_value clean;
+        const void *data;
+        SONDE_TRY(writable(value, &clean, &data));
+        herr_t written = H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data);
+        sonde_h5_value_free(&clean);
+        if (written < 0) return h5_fail(SONDE_EIO, "dataset '%s' cannot be written", name);
+    }
+    *out = dataset;
+    dataset = H5I_INVALID_HID;
+    return SONDE_OK;
+}
+
+sonde_status h5_put(hid_t file, const char *path, const sonde_h5_value *value, const char *const *axes, bool replace)
+{
+    SONDE_TRY(h5_check_path(path));
+    SONDE_TRY(h5_value_check(value, path));
+    const char *slash = strrchr(path, '/');
+    if (!slash[1]) return sonde_fail(SONDE_EARG, "a dataset needs a name, got path '%s'", path);
+    char parent[1024];
+    snprintf(parent, sizeof parent, "%.*s", (int)(slash - path), path);
+    scoped hid_t group = h5_ensure_group(file, parent);
+    if (group < 0) return h5_fail(SONDE_EIO, "group '%s' cannot be made", parent);
+    if (H5Lexists(group, slash + 1, H5P_DEFAULT) > 0) {
+        if (!replace || h5_kind(group, slash + 1) != SONDE_H5_DATASET)
+            return sonde_fail(SONDE_EARG, "'%s' exists already", path);
+        remove_dataset(group, slash + 1);
+    }
+    scoped hid_t dataset = H5I_INVALID_HID;
+    SONDE_TRY(h5_new_dataset(group, slash + 1, value, &dataset));
+    return attach_scales(group, dataset, slash + 1, value, axes);
+}

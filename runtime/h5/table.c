@@ -1,0 +1,273 @@
+/* A history's group on file: datasets that grow along `step`, scales on every axis, appended in the order that a
+ * kill at any moment leaves whole: data, flush, then step, flush. */
+#include "h5/room.h"
+
+#include <math.h>
+#include <string.h>
+
+static int64_t clamp(int64_t x, int64_t low, int64_t high) { return x < low ? low : x > high ? high : x; }
+
+static hid_t cell_type(sonde_cell type)
+{
+    switch (type) {
+    case SONDE_CELL_F32: return H5T_NATIVE_FLOAT;
+    case SONDE_CELL_F64: return H5T_NATIVE_DOUBLE;
+    case SONDE_CELL_U32: return H5T_NATIVE_UINT32;
+    default: return H5T_NATIVE_INT64;
+    }
+}
+
+/* ---- how a variable is laid out ------------------------------------------------------------------------ */
+
+/* Only arrays such as histograms are worth it: they shrink 13-fold, noisy float statistics 1.17-fold. */
+static bool is_compressed(const sonde_group *group, const sonde_record_variable *v)
+{
+    return sonde_group_kind_of(group) == SONDE_GROUP_COMPRESSED && v->n_axes >= 2;
+}
+
+/* Chunks of about 256 KiB. Compressed ones are exactly one block long, so that each is written once; plain ones hold
+ * at least 16 rows of statistics. */
+static void choose_chunk(const sonde_group *group, const sonde_record_variable *v, hsize_t *chunk)
+{
+    bool compressed = is_compressed(group, v);
+    int64_t bytes = (int64_t)sonde_cell_size(v->type);
+    for (int d = 0; d < v->n_axes; d++) {
+        int64_t most = d > 0 ? 1024 : compressed ? 50 : 16384;
+        int64_t length = clamp(sonde_group_axis_at(group, v->axes[d])->length, 1, most);
+        chunk[d + 1] = (hsize_t)length;
+        bytes *= length;
+    }
+    int64_t rows = clamp((256 << 10) / bytes, v->n_axes < 2 ? 16 : 1, 1024);
+    chunk[0] = (hsize_t)(compressed ? clamp(sonde_group_block_rows(group), 1, 1024) : rows);
+}
+
+static hid_t creation_list(const sonde_group *group, const sonde_record_variable *v)
+{
+    static const float no_float = NAN;
+    static const double no_double = (double)NAN;
+    static const uint32_t no_count = UINT32_MAX;
+    static const int64_t no_integer = -1;
+    const void *fill = v->type == SONDE_CELL_F32   ? (const void *)&no_float
+                       : v->type == SONDE_CELL_F64 ? (const void *)&no_double
+                       : v->type == SONDE_CELL_U32 ? (const void *)&no_count
+                                                   : (const void *)&no_integer;
+    hsize_t chunk[SONDE_RECORD_AXES + 1];
+    choose_chunk(group, v, chunk);
+    hid_t list = H5Pcreate(H5P_DATASET_CREATE);
+    if (list < 0) return list;
+    bool ok = H5Pset_chunk(list, v->n_axes + 1, chunk) >= 0 && H5Pset_fill_value(list, cell_type(v->type), fill) >= 0;
+    if (is_compressed(group, v)) ok = ok && H5Pset_shuffle(list) >= 0 && H5Pset_deflate(list, 1) >= 0;
+    if (ok) return list;
+    H5Pclose(list);
+    return H5I_INVALID_HID;
+}
+
+/* Uncompressed rows go straight to the file: with a chunk cache each flush would write whole chunks for a few rows. */
+static hid_t dataset_access(bool compressed)
+{
+    hid_t list = H5Pcreate(H5P_DATASET_ACCESS);
+    if (list >= 0 && !compressed) H5Pset_chunk_cache(list, 0, 0, 1.0);
+    return list;
+}
+
+static hid_t create_variable(hid_t parent, const sonde_group *group, const sonde_record_variable *v)
+{
+    hsize_t now[SONDE_RECORD_AXES + 1] = { 0 }, most[SONDE_RECORD_AXES + 1] = { H5S_UNLIMITED };
+    for (int d = 0; d < v->n_axes; d++)
+        now[d + 1] = most[d + 1] = (hsize_t)sonde_group_axis_at(group, v->axes[d])->length;
+    scoped hid_t space = H5Screate_simple(v->n_axes + 1, now, most);
+    scoped hid_t create = creation_list(group, v);
+    scoped hid_t access = dataset_access(is_compressed(group, v));
+    return H5Dcreate2(parent, v->name, cell_type(v->type), space, H5P_DEFAULT, create, access);
+}
+
+/* ---- coordinates --------------------------------------------------------------------------------------- */
+
+/* The first coordinate of an axis is its scale; the others hang on it. out: the scale, left open. */
+static sonde_status create_axis(hid_t parent, const sonde_record_axis *axis, hid_t *scale)
+{
+    *scale = H5I_INVALID_HID;
+    for (int i = 0; i < axis->n_coordinates; i++) {
+        const sonde_record_coordinate *c = &axis->coordinates[i];
+        hsize_t n = (hsize_t)axis->length;
+        scoped hid_t space = H5Screate_simple(1, &n, NULL);
+        scoped hid_t text = h5_stored_type(SONDE_H5_TEXT);
+        hid_t type = c->type == SONDE_CELL_TEXT ? text : cell_type(c->type);
+        scoped hid_t dataset = H5Dcreate2(parent, c->name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+        if (dataset < 0) return h5_fail(SONDE_EIO, "coordinate '%s' cannot be made", c->name);
+        sonde_h5_value clean = { 0 };
+        if (c->type == SONDE_CELL_TEXT) SONDE_TRY(h5_pack_text(&clean, axis->length, c->values, true));
+        const void *values = c->type == SONDE_CELL_TEXT ? clean.data : c->values;
+        herr_t done = H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values);
+        sonde_h5_value_free(&clean);
+        if (done >= 0) done = i == 0 ? H5DSset_scale(dataset, c->name) : H5DSattach_scale(dataset, *scale, 0);
+        if (done < 0) return h5_fail(SONDE_EIO, "coordinate '%s' cannot be written", c->name);
+        if (*c->long_name) SONDE_TRY(h5_set_text(dataset, "long_name", c->long_name));
+        if (*c->units) SONDE_TRY(h5_set_text(dataset, "units", c->units));
+        if (i == 0) {
+            *scale = dataset;
+            dataset = H5I_INVALID_HID;
+        }
+    }
+    return SONDE_OK;
+}
+
+static bool add_name(char **list, const char *name)
+{
+    size_t length = strlen(*list), more = strlen(name);
+    char *grown = sonde_realloc(*list, length + more + 2);
+    if (!grown) return false;
+    if (length) grown[length++] = ' ';
+    memcpy(grown + length, name, more + 1);
+    *list = grown;
+    return true;
+}
+
+/* "time epoch layer role": what labels the cells of v besides its axes (a time column has none); of the whole group if v
+ * is NULL. Owned; NULL when out of memory. */
+static char *coordinates_of(const sonde_group *group, const sonde_record_variable *v)
+{
+    char *list = sonde_strdup("");
+    bool ok = list != NULL;
+    for (int i = 0; ok && !(v && v->is_coordinate) && i < sonde_group_n_variables(group); i++) {
+        const sonde_record_variable *time = sonde_group_variable_at(group, i);
+        if (time->is_coordinate) ok = add_name(&list, time->name);
+    }
+    int n_axes = v ? v->n_axes : sonde_group_n_axes(group);
+    for (int d = 0; ok && d < n_axes; d++) {
+        const sonde_record_axis *axis = sonde_group_axis_at(group, v ? v->axes[d] : d);
+        for (int c = 1; ok && c < axis->n_coordinates; c++) ok = add_name(&list, axis->coordinates[c].name);
+    }
+    if (ok) return list;
+    sonde_free(list);
+    return NULL;
+}
+
+/* ---- creating ------------------------------------------------------------------------------------------ */
+
+static sonde_status describe(hid_t object, const sonde_group *group, const sonde_record_variable *v)
+{
+    char *coordinates = coordinates_of(group, v);
+    if (!coordinates) return SONDE_ENOMEM;
+    sonde_status status = *coordinates ? h5_set_text(object, "coordinates", coordinates) : SONDE_OK;
+    sonde_free(coordinates);
+    SONDE_TRY(status);
+    if (v && *v->long_name) SONDE_TRY(h5_set_text(object, "long_name", v->long_name));
+    if (v && *v->units) SONDE_TRY(h5_set_text(object, "units", v->units));
+    return SONDE_OK;
+}
+
+/* NeXus: lets H5Web and silx plot the group at once. */
+static sonde_status mark_signal(hid_t parent, const sonde_group *group)
+{
+    const sonde_record_variable *signal = NULL;
+    for (int i = 0; i < sonde_group_n_variables(group) && !signal; i++)
+        if (!sonde_group_variable_at(group, i)->is_coordinate) signal = sonde_group_variable_at(group, i);
+    if (!signal) return SONDE_OK;
+    const char *axes[SONDE_RECORD_AXES + 1] = { "step" };
+    for (int d = 0; d < signal->n_axes; d++)
+        axes[d + 1] = sonde_group_axis_at(group, signal->axes[d])->coordinates[0].name;
+    sonde_h5_value list = { .type = SONDE_H5_TEXT, .ndim = 1, .shape = { signal->n_axes + 1 }, .data = axes };
+    SONDE_TRY(h5_set_text(parent, "NX_class", "NXdata"));
+    SONDE_TRY(h5_set_text(parent, "signal", signal->name));
+    return h5_set_attribute(parent, "axes", &list);
+}
+
+static sonde_status create_columns(h5_table *table, hid_t parent, hid_t *scales)
+{
+    const sonde_group *group = table->group;
+    static const sonde_record_variable step = { .name = (char *)(uintptr_t) "step", .type = SONDE_CELL_I64 };
+    table->step = create_variable(parent, group, &step);
+    if (table->step < 0 || H5DSset_scale(table->step, "step") < 0) return h5_fail(SONDE_EIO, "'step' cannot be made");
+    /* In the order a reader should see: step, its other labels, the axes, then the numbers. */
+    for (int pass = 0; pass < 2; pass++) {
+        for (int a = 0; pass == 1 && a < sonde_group_n_axes(group); a++)
+            SONDE_TRY(create_axis(parent, sonde_group_axis_at(group, a), &scales[a]));
+        for (int i = 0; i < sonde_group_n_variables(group); i++) {
+            const sonde_record_variable *v = sonde_group_variable_at(group, i);
+            if (v->is_coordinate != (pass == 0)) continue;
+            hid_t dataset = table->variables[i] = create_variable(parent, group, v);
+            if (dataset < 0 || H5DSattach_scale(dataset, table->step, 0) < 0)
+                return h5_fail(SONDE_EIO, "'%s' cannot be made", v->name);
+            for (int d = 0; d < v->n_axes; d++)
+                if (H5DSattach_scale(dataset, scales[v->axes[d]], (unsigned)d + 1) < 0)
+                    return h5_fail(SONDE_EIO, "'%s' cannot be made", v->name);
+            SONDE_TRY(describe(dataset, group, v));
+        }
+    }
+    return SONDE_OK;
+}
+
+sonde_status h5_table_create(h5_table *table, hid_t file, const sonde_group *group)
+{
+    int n = sonde_group_n_variables(group), n_axes = sonde_group_n_axes(group);
+    *table = (h5_table){ .group = group, .step = H5I_INVALID_HID };
+    table->variables = sonde_alloc((size_t)(n + 1) * sizeof(hid_t));
+    hid_t *scales = sonde_alloc((size_t)(n_axes + 1) * sizeof(hid_t));
+    for (int i = 0; table->variables && i < n; i++) table->variables[i] = H5I_INVALID_HID;
+    for (int a = 0; scales && a < n_axes; a++) scales[a] = H5I_INVALID_HID;
+    sonde_status status = table->variables && scales ? SONDE_OK : SONDE_ENOMEM;
+    if (status == SONDE_OK) {
+        scoped hid_t parent = h5_new_group(file, sonde_group_name(group));
+        status = parent < 0 ? h5_fail(SONDE_EIO, "the group cannot be made") : create_columns(table, parent, scales);
+        if (status == SONDE_OK) status = describe(parent, group, NULL);
+        if (status == SONDE_OK) status = mark_signal(parent, group);
+    }
+    for (int a = 0; scales && a < n_axes; a++) h5_close_id(&scales[a]);
+    sonde_free(scales);
+    if (status != SONDE_OK) {
+        sonde_fail_within("/%s: ", sonde_group_name(group));
+        h5_table_close(table);
+    }
+    return status;
+}
+
+void h5_table_close(h5_table *table)
+{
+    for (int i = 0; table->variables && i < sonde_group_n_variables(table->group); i++)
+        h5_close_id(&table->variables[i]);
+    h5_close_id(&table->step);
+    h5_table_forget(table);
+}
+
+void h5_table_forget(h5_table *table)
+{
+    sonde_free(table->variables);
+    table->variables = NULL;
+    table->step = H5I_INVALID_HID;
+}
+
+/* ---- appending ----------------------------------------------------------------------------------------- */
+
+static herr_t append(hid_t dataset, const sonde_record_variable *v, const sonde_group *group, int64_t first, int64_t n,
+                     const void *cells)
+{
+    int ndim = v ? v->n_axes + 1 : 1;
+    hsize_t extent[SONDE_RECORD_AXES + 1], start[SONDE_RECORD_AXES + 1] = { (hsize_t)first };
+    hsize_t count[SONDE_RECORD_AXES + 1] = { (hsize_t)n };
+    for (int d = 1; d < ndim; d++) count[d] = extent[d] = (hsize_t)sonde_group_axis_at(group, v->axes[d - 1])->length;
+    extent[0] = (hsize_t)(first + n);
+    if (H5Dset_extent(dataset, extent) < 0) return -1;
+    scoped hid_t file_space = H5Dget_space(dataset);
+    scoped hid_t memory_space = H5Screate_simple(ndim, count, NULL);
+    if (file_space < 0 || memory_space < 0) return -1;
+    if (H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, count, NULL) < 0) return -1;
+    hid_t type = v ? cell_type(v->type) : H5T_NATIVE_INT64;
+    if (H5Dwrite(dataset, type, memory_space, file_space, H5P_DEFAULT, cells) < 0) return -1;
+    return H5Dflush(dataset);
+}
+
+sonde_status h5_table_append(h5_table *table, const sonde_record_run *run)
+{
+    const sonde_group *group = table->group;
+    for (int i = 0; i < sonde_group_n_variables(group); i++) {
+        const sonde_record_variable *v = sonde_group_variable_at(group, i);
+        const void *cells = sonde_group_run_cells(group, run, i);
+        if (append(table->variables[i], v, group, table->written, run->n, cells) < 0)
+            return h5_fail(SONDE_EIO, "writing /%s/%s failed", sonde_group_name(group), v->name);
+    }
+    if (append(table->step, NULL, group, table->written, run->n, run->step) < 0)
+        return h5_fail(SONDE_EIO, "writing /%s/step failed", sonde_group_name(group));
+    table->written += run->n;
+    return SONDE_OK;
+}

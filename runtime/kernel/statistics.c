@@ -1,0 +1,83 @@
+/* Statistics: what is left to do once the loops have run. */
+#include "kernel/kernel.h"
+#include "kernel/real/kernels.h"
+
+#include <math.h>
+
+void sonde_moments_kernel(sonde_moments *out, sonde_dtype dtype, const void *x, size_t n)
+{
+    if (dtype == SONDE_FLOAT32)
+        sonde_moments_f32(out, x, n);
+    else
+        sonde_moments_f64(out, x, n);
+}
+
+static void rescale(sonde_moments *m, double scale)
+{
+    if (m->scale == scale) return;
+    double ratio = m->scale / scale;
+    m->scale = scale;
+    m->sum *= ratio;
+    m->sum_abs *= ratio;
+    m->sum_sq = m->sum_sq * ratio * ratio; /* ratio² itself may leave the range */
+    m->dev_sq = m->dev_sq * ratio * ratio;
+}
+
+/* Chan, Golub and LeVeque 1983: the deviations of two parts and those of their means. */
+void sonde_moments_merge(sonde_moments *into, const sonde_moments *from)
+{
+    if (from->n == 0) return;
+    if (into->n == 0) {
+        *into = *from;
+        return;
+    }
+    sonde_moments part = *from;
+    if (part.abs_max > into->abs_max) /* the larger one's unit: what it makes vanish did not count */
+        rescale(into, part.scale);
+    else
+        rescale(&part, into->scale);
+    double n = (double)into->n, k = (double)part.n;
+    double step = part.sum / k - into->sum / n;
+    into->dev_sq += part.dev_sq + step * step * (n * k / (n + k));
+    into->sum += part.sum;
+    into->sum_abs += part.sum_abs;
+    into->sum_sq += part.sum_sq;
+    if (part.abs_max > into->abs_max || isnan(part.abs_max)) into->abs_max = part.abs_max;
+    into->n += part.n;
+    into->n_zero += part.n_zero;
+    into->n_positive += part.n_positive;
+    into->n_subnormal += part.n_subnormal;
+    into->n_nonfinite += part.n_nonfinite;
+}
+
+/* The unit goes in before the division: the mean of huge elements must not overflow, nor that of tiny ones vanish. */
+double sonde_moments_mean(const sonde_moments *m) { return m->sum / (double)m->n * m->scale; }
+
+double sonde_moments_abs_mean(const sonde_moments *m) { return m->sum_abs / (double)m->n * m->scale; }
+
+double sonde_moments_std(const sonde_moments *m) { return sqrt(m->dev_sq / (double)m->n) * m->scale; }
+
+double sonde_moments_l2(const sonde_moments *m) { return sqrt(m->sum_sq) * m->scale; }
+
+void sonde_histogram_kernel(sonde_histogram *out, sonde_dtype dtype, const void *x, size_t n)
+{
+    if (dtype == SONDE_FLOAT32)
+        sonde_histogram_f32(out, x, n);
+    else
+        sonde_histogram_f64(out, x, n);
+}
+
+void sonde_slopes_kernel(sonde_slopes *out, uint8_t *alive, const sonde_activation *activation, sonde_dtype dtype,
+                         const void *x, const void *y, int64_t rows, int64_t units, int64_t inner)
+{
+    if (dtype == SONDE_FLOAT32)
+        sonde_slopes_f32(out, alive, activation, x, y, rows, units, inner);
+    else
+        sonde_slopes_f64(out, alive, activation, x, y, rows, units, inner);
+}
+
+double sonde_sample_cosine_kernel(sonde_dtype dtype, const void *x, int64_t rows, int64_t columns, double *scratch)
+{
+    return dtype == SONDE_FLOAT32 ? sonde_sample_cosine_f32(x, rows, columns, scratch)
+                                  : sonde_sample_cosine_f64(x, rows, columns, scratch);
+}

@@ -1,0 +1,186 @@
+/* Listening to forwards, and to the gradients of what they put out.
+ *
+ * What a forward put out is measured at once (it is in cache, and an activation in place may overwrite it), but only
+ * joins the step's pool when a gradient arrives at that output: a forward that no backward reaches leaves nothing.
+ */
+#include "probe/internal.h"
+
+#include <string.h>
+
+/* ---- calls --------------------------------------------------------------------------------------------- */
+
+static probe_call *take_call(probe_module *slot)
+{
+    probe_call *call = slot->free_calls;
+    if (call) {
+        slot->free_calls = call->next_free;
+    } else {
+        call = sonde_alloc_zeroed(sizeof *call);
+        if (!call) return NULL;
+        call->module = slot;
+    }
+    call->counted = call->on_leaf = false;
+    slot->network->probe->refs++;
+    return call;
+}
+
+/* The watcher is gone: its gradient came, or the graph died without one. */
+static void call_done(void *context)
+{
+    probe_call *call = context;
+    call->next_free = call->module->free_calls;
+    call->module->free_calls = call;
+    sonde_probe_unref(call->module->network->probe);
+}
+
+static void pool_gradient(probe_call *call, const void *data, sonde_dtype dtype, size_t n)
+{
+    probe_module *slot = call->module;
+    const probe_network *network = slot->network;
+    if (call->on_leaf) slot->has_gradient = false;
+    if (wants_group(network, SONDE_PROBE_ACTIVATION_GRAD)) {
+        sonde_moments moments;
+        sonde_moments *target = slot->has_gradient ? &moments : &slot->gradient;
+        sonde_moments_kernel(target, dtype, data, n);
+        if (slot->has_gradient) sonde_moments_merge(&slot->gradient, &moments);
+    }
+    if (network->histograms && wants_group(network, SONDE_PROBE_ACTIVATION_GRAD_HIST)) {
+        if (!slot->has_gradient) memset(slot->histogram, 0, sizeof *slot->histogram);
+        sonde_histogram_kernel(slot->histogram, dtype, data, n);
+        slot->has_histogram = true;
+    }
+    slot->has_gradient = true;
+}
+
+static void gradient_arrived(void *context, const sonde_tensor *gradient)
+{
+    probe_call *call = context;
+    probe_module *slot = call->module;
+    probe_network *network = slot->network;
+    if (network->probe->closed || !network->measuring) return;
+    if (slot->module && !call->counted && wants_group(network, SONDE_PROBE_ACTIVATION)) {
+        sonde_probe_activation_pool(&slot->activation, &call->activation, !slot->has_activation);
+        slot->has_activation = true;
+    }
+    call->counted = true;
+    sonde_tensor *temporary = NULL;
+    const void *data = sonde_probe_elements(gradient, &temporary);
+    if (data) pool_gradient(call, data, gradient->dtype, (size_t)sonde_tensor_numel(gradient));
+    else sonde_probe_failed(network->probe, SONDE_ENOMEM);
+    sonde_tensor_release(temporary);
+}
+
+/* ---- watching an output -------------------------------------------------------------------------------- */
+
+static sonde_status keep_leaf_watch(sonde_probe *probe, sonde_tensor *t, probe_call *call)
+{
+    if (probe->n_leaf_watches == probe->leaf_watch_capacity) {
+        int capacity = probe->leaf_watch_capacity ? 2 * probe->leaf_watch_capacity : 4;
+        sonde_handle **grown = sonde_realloc(probe->leaf_watches, (size_t)capacity * sizeof *grown);
+        if (!grown) return SONDE_ENOMEM;
+        probe->leaf_watches = grown;
+        probe->leaf_watch_capacity = capacity;
+    }
+    call->on_leaf = true;
+    SONDE_TRY(sonde_watch_grad(t, gradient_arrived, call, call_done, &probe->leaf_watches[probe->n_leaf_watches]));
+    probe->n_leaf_watches++;
+    return SONDE_OK;
+}
+
+void sonde_probe_drop_leaf_watches(sonde_probe *probe)
+{
+    while (probe->n_leaf_watches > 0) sonde_handle_remove(probe->leaf_watches[--probe->n_leaf_watches]);
+}
+
+/* in: what the module got, NULL for the network's input. */
+static sonde_status watch_output(probe_module *slot, const sonde_tensor *in, sonde_tensor *output)
+{
+    probe_network *network = slot->network;
+    probe_call *call = take_call(slot);
+    if (!call) return SONDE_ENOMEM;
+    sonde_status status = SONDE_OK;
+    if (slot->module && wants_group(network, SONDE_PROBE_ACTIVATION)) {
+        status = sonde_probe_activation_measure(&call->activation, network->probe, slot->module, in, output);
+    }
+    if (status == SONDE_OK) {
+        status = sonde_is_leaf(output) ? keep_leaf_watch(network->probe, output, call)
+                                       : sonde_watch_grad(output, gradient_arrived, call, call_done, NULL);
+    }
+    if (status != SONDE_OK) call_done(call);
+    return status;
+}
+
+static void note_call(probe_module *slot)
+{
+    if (slot->called) return;
+    slot->called = true;
+    slot->order = slot->network->n_called++;
+}
+
+static bool counts(const probe_network *network)
+{
+    return network->root->training && sonde_grad_enabled();
+}
+
+static void leaf_forward(void *context, sonde_module *m, const sonde_values *in, const sonde_values *out)
+{
+    probe_module *slot = context;
+    probe_network *network = slot->network;
+    if (!counts(network) || out->n == 0) return;
+    sonde_tensor *output = out->t[0];
+    slot->ndim = output->ndim;
+    memcpy(slot->shape, output->shape, sizeof slot->shape);
+    if (!network->probe->declared) {
+        note_call(slot);
+        slot->needed_gradient |= output->requires_grad;
+    }
+    if (!network->measuring || !output->requires_grad) return;
+    sonde_status status = watch_output(slot, in->n > 0 ? in->t[0] : NULL, output);
+    if (status != SONDE_OK) sonde_probe_failed(network->probe, status);
+}
+
+static void root_forward(void *context, sonde_module *m, const sonde_values *in, const sonde_values *out)
+{
+    probe_module *slot = context;
+    probe_network *network = slot->network;
+    if (!counts(network) || in->n == 0 || !in->t[0]->requires_grad) return;
+    slot->called = slot->needed_gradient = true;
+    if (!network->measuring) return;
+    sonde_status status = watch_output(slot, NULL, in->t[0]);
+    if (status != SONDE_OK) sonde_probe_failed(network->probe, status);
+}
+
+/* A module with children has no row, but its own parameters take their place from its first call. */
+static sonde_status owner_called(void *context, sonde_module *m, const sonde_values *in, sonde_values *replacement,
+                                 bool *replaced)
+{
+    probe_module *slot = context;
+    if (counts(slot->network)) note_call(slot);
+    return SONDE_OK;
+}
+
+sonde_status sonde_probe_watch_modules(probe_network *network)
+{
+    bool has_input_leaf = false;
+    for (int i = 1; i < network->n_modules; i++) {
+        probe_module *slot = &network->modules[i];
+        if (slot->is_leaf) {
+            SONDE_TRY(sonde_module_watch(slot->module, leaf_forward, slot, NULL, &slot->watch));
+            has_input_leaf |= strcmp(slot->path, network->modules[0].path) == 0;
+        } else if (slot->owns_parameters) {
+            SONDE_TRY(sonde_module_add_forward_pre_hook(slot->module, owner_called, slot, NULL, &slot->watch));
+        }
+    }
+    probe_module *input = &network->modules[0];
+    if (has_input_leaf) return SONDE_OK;
+    return sonde_module_watch(network->root, root_forward, input, NULL, &input->watch);
+}
+
+void sonde_probe_unwatch_modules(probe_network *network)
+{
+    for (int i = 0; i < network->n_modules; i++) {
+        probe_module *slot = &network->modules[i];
+        sonde_handle_remove(slot->watch);
+        slot->watch = NULL;
+    }
+}

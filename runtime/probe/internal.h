@@ -1,0 +1,192 @@
+/* The parts of a probe, shared by the files of this room. Not a door.
+ *
+ * Slots stand still: the parameters and modules of a network lie in arrays made once, when it is attached, because
+ * watchers point into them. A graph may outlive the probe: each watcher on a gradient holds one reference to the probe,
+ * and one that is still called finds `closed` set.
+ */
+#ifndef SONDE_PROBE_INTERNAL_H
+#define SONDE_PROBE_INTERNAL_H
+
+#include "probe/probe.h"
+
+/* What one call of a module, or all calls of a step together, put out. */
+typedef struct probe_activation {
+    sonde_moments moments;
+    sonde_slopes slopes;           /* n = 0: none */
+    double cosine_sum, n_pairs;    /* Σ cosine over pairs of samples, and how many pairs */
+    int64_t samples;
+    int64_t units;                 /* of `alive`; 0: none, or calls that do not agree */
+    int64_t capacity;
+    uint8_t *alive;                /* [units]: 1 where some slope was not 0 */
+} probe_activation;
+
+typedef struct probe_module probe_module;
+
+/* One forward whose gradient may still come. Lives as long as the watcher on its output. */
+typedef struct probe_call {
+    probe_module *module;
+    struct probe_call *next_free;
+    bool counted;                  /* the activation has joined the step's pool */
+    bool on_leaf;                  /* the output is a leaf: the gradient is the whole .grad, not a share to be pooled */
+    probe_activation activation;
+} probe_call;
+
+struct probe_module {
+    struct probe_network *network;
+    sonde_module *module;          /* retained; NULL: the network's input */
+    char *path, *name;             /* within the network; along the axis */
+    bool is_leaf, owns_parameters, is_weight_layer;
+    bool called, needed_gradient;  /* in the first step */
+    int64_t order;                 /* rank of the first call */
+    int depth;
+    int place[SONDE_PROBE_GROUP_COUNT]; /* index along the group's axis; -1: not on it */
+    sonde_handle *watch;           /* of forwards; until the first step ends also of what only has a place in the order */
+    probe_call *free_calls;
+    int ndim;                      /* of the newest output; -1: none yet */
+    int64_t shape[SONDE_MAX_DIMS];
+    /* the open step: */
+    bool has_activation, has_gradient, has_histogram;
+    probe_activation activation;
+    sonde_moments gradient;
+    sonde_histogram *histogram;    /* of the gradients; NULL: no histograms wanted */
+    /* over steps: when each unit was last alive, counted in measured samples */
+    int64_t samples_seen, n_units;
+    int64_t *last_alive;           /* [n_units] */
+};
+
+typedef struct probe_parameter {
+    struct probe_network *network;
+    sonde_tensor *tensor;          /* retained */
+    probe_module *owner;
+    char *name;                    /* along the axis */
+    const char *role;              /* what the owner calls it: the end of `name` */
+    int place[SONDE_PROBE_GROUP_COUNT];
+    sonde_handle *watch;           /* NULL while it needs no gradient */
+    /* the open step: */
+    bool has_gradient, has_update, has_histogram;
+    sonde_moments gradient;
+    sonde_update_stats update;
+    sonde_histogram *histogram;
+    /* what was measured last and when, to see whether it is still in .grad */
+    const sonde_tensor *measured;  /* compared first, never followed if it is not */
+    uint32_t measured_version;
+    int64_t measured_step;         /* 0: never */
+} probe_parameter;
+
+typedef struct probe_network {
+    sonde_probe *probe;
+    sonde_module *root;            /* retained */
+    char *name;                    /* "": none */
+    unsigned what;
+    int64_t every, hist_every;
+    int n_modules, n_parameters, n_unwatched;
+    probe_module *modules;         /* [0] is the network's input, then the tree */
+    probe_parameter *parameters;
+    probe_module **sorted_modules; /* in forward order once the groups are declared */
+    probe_parameter **sorted_parameters;
+    sonde_histogram *histograms_of; /* all slots' */
+    int last_parameter;            /* the one the optimiser named last */
+    int64_t n_called;
+    sonde_handle *input_watch;
+    bool measuring, histograms;    /* in the open step */
+    int64_t measured_step, histogram_step; /* newest step with either; 0: none */
+    double measured_time;
+    bool weights_finite, activations_finite; /* the gradients of the last measured step */
+} probe_network;
+
+/* One optimiser that is listened to. */
+typedef struct probe_optimizer {
+    sonde_probe *probe;
+    sonde_optimizer *optimizer;    /* retained */
+    sonde_optim_observer observer;
+} probe_optimizer;
+
+enum { MOMENT_L2, MOMENT_MEAN, MOMENT_STD, MOMENT_ABS_MEAN, MOMENT_ABS_MAX, MOMENT_ZERO_FRAC, MOMENT_POSITIVE_FRAC,
+       MOMENT_N_SUBNORMAL, MOMENT_N_NONFINITE, MOMENT_N_ELEMENTS };
+enum { ACTIVATION_MEAN, ACTIVATION_STD, ACTIVATION_L2, ACTIVATION_ABS_MAX, ACTIVATION_ZERO_FRAC, ACTIVATION_SLOPE_RMS,
+       ACTIVATION_SATURATED_FRAC, ACTIVATION_DEAD_FRAC, ACTIVATION_IDLE_FRAC, ACTIVATION_SAMPLE_COSINE,
+       ACTIVATION_N_NONFINITE };
+enum { WEIGHT_L2, WEIGHT_UPDATE_L2, WEIGHT_UPDATE_RATIO, WEIGHT_UNCHANGED_FRAC };
+enum { HISTOGRAM_COUNTS, HISTOGRAM_N_ZERO, HISTOGRAM_N_SUBNORMAL, HISTOGRAM_N_NONFINITE };
+#define PROBE_MAX_COLUMNS 12
+
+typedef struct probe_table {       /* one group of the history */
+    sonde_group *group;            /* NULL: no probes */
+    int n_columns;
+    int time, columns[PROBE_MAX_COLUMNS]; /* variables, by the enumerations above */
+} probe_table;
+
+struct sonde_probe {
+    int refs;                      /* the owner's, and one per watcher on a gradient */
+    bool closed, declared;
+    sonde_history *history;        /* borrowed */
+    sonde_dtype dtype;             /* of the moments, once declared */
+    int64_t step, last_step;       /* the open one; the expected last one, 0: unknown */
+    int n_backwards;               /* begun in this step */
+    int n_networks, n_optimizers;
+    probe_network **networks;
+    probe_optimizer **optimizers;
+    sonde_autograd_observer observer;
+    probe_table tables[SONDE_PROBE_GROUP_COUNT];
+    int n_leaf_watches, leaf_watch_capacity;
+    sonde_handle **leaf_watches;   /* a watcher on a leaf stays until it is removed: when the step ends */
+    double *scratch;               /* of the sample cosine */
+    int64_t n_scratch;
+    sonde_status failure;          /* of a watcher, until the step ends */
+    char failure_text[256];
+    int n_events;
+    sonde_probe_event *events;     /* [2 · n_networks] */
+};
+
+#define MODULE_GROUPS (SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION_GRAD) | SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION) | \
+                       SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION_GRAD_HIST))
+#define WEIGHT_GRAD_GROUPS (SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT_GRAD) | SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT_GRAD_HIST))
+#define HISTOGRAM_GROUPS (SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT_GRAD_HIST) | SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION_GRAD_HIST))
+
+static inline bool wants_group(const probe_network *network, sonde_probe_group group)
+{
+    return (network->what & SONDE_PROBE_BIT(group)) != 0;
+}
+
+/* tree.c: reading a network */
+sonde_status sonde_probe_network_new(probe_network **out, sonde_probe *probe, sonde_module *net,
+                                     const sonde_probe_options *options);
+void sonde_probe_network_free(probe_network *network);
+
+/* forward.c, backward.c: listening */
+sonde_status sonde_probe_watch_modules(probe_network *network);
+void sonde_probe_unwatch_modules(probe_network *network);
+void sonde_probe_drop_leaf_watches(sonde_probe *probe);
+sonde_status sonde_probe_watch_parameters(probe_network *network);
+void sonde_probe_unwatch_parameters(probe_network *network);
+void sonde_probe_take_weight_histogram(probe_parameter *parameter, const sonde_tensor *gradient);
+void sonde_probe_backward_begin(void *probe);
+void sonde_probe_backward_end(void *probe, sonde_status status);
+
+/* probe.c */
+void sonde_probe_unref(sonde_probe *probe);
+void sonde_probe_failed(sonde_probe *probe, sonde_status status); /* remembers the step's first failure */
+
+/* activation.c: what an output tells */
+sonde_status sonde_probe_activation_measure(probe_activation *out, sonde_probe *probe, const sonde_module *module,
+                                            const sonde_tensor *in, const sonde_tensor *output);
+void sonde_probe_activation_pool(probe_activation *into, probe_activation *from, bool first); /* from is spent */
+/* Notes which units lived in the step; shares that cannot be told are NaN. */
+sonde_status sonde_probe_units_advance(probe_module *module, double *dead_frac, double *idle_frac);
+/* A float tensor's elements in a row; *temporary (the caller releases it) holds them where t does not. NULL: ENOMEM. */
+const void *sonde_probe_elements(const sonde_tensor *t, sonde_tensor **temporary);
+
+/* optimizer.c */
+sonde_status sonde_probe_optimizer_new(probe_optimizer **out, sonde_probe *probe, sonde_optimizer *optimizer);
+void sonde_probe_optimizer_free(probe_optimizer *watched);
+
+/* declare.c, rows.c: the groups */
+sonde_status sonde_probe_declare(sonde_probe *probe);
+sonde_status sonde_probe_write_rows(sonde_probe *probe, double time);
+/* A row of one histogram group, of the slots that have one. */
+sonde_status sonde_probe_write_histograms(sonde_probe *probe, sonde_probe_group group, int64_t step, double time);
+
+/* look.c */
+void sonde_probe_note_events(sonde_probe *probe);
+
+#endif

@@ -1,0 +1,130 @@
+/* What a probe tells besides its rows: the gradient's norm, events, the layer table. */
+#include "probe/internal.h"
+
+#include <math.h>
+
+/* ---- the norm of all gradients ------------------------------------------------------------------------- */
+
+bool sonde_probe_grad_norm(sonde_probe *probe, int net, double *norm)
+{
+    if (net < 0 || net >= probe->n_networks) return false;
+    const probe_network *network = probe->networks[net];
+    if (!network->measuring || !wants_group(network, SONDE_PROBE_WEIGHT_GRAD)) return false;
+    double largest = 0, sum = 0;
+    int n = 0;
+    for (int i = 0; i < network->n_parameters; i++) {
+        const probe_parameter *parameter = &network->parameters[i];
+        if (!parameter->has_gradient) {
+            if (sonde_grad(parameter->tensor)) return false;
+            continue;
+        }
+        n++;
+        double l2 = sonde_moments_l2(&parameter->gradient);
+        if (!isfinite(l2)) {
+            *norm = l2;
+            return true;
+        }
+        largest = l2 > largest ? l2 : largest;
+    }
+    if (n == 0) return false;
+    for (int i = 0; largest > 0 && i < network->n_parameters; i++) {
+        if (!network->parameters[i].has_gradient) continue;
+        double ratio = sonde_moments_l2(&network->parameters[i].gradient) / largest;
+        sum += ratio * ratio;
+    }
+    *norm = largest * sqrt(sum);
+    return true;
+}
+
+/* ---- events -------------------------------------------------------------------------------------------- */
+
+static void add_event(sonde_probe *probe, sonde_probe_group group, int place, const char *name, uint64_t n)
+{
+    probe->events[probe->n_events++] = (sonde_probe_event){
+        .step = probe->step, .group = group, .probe = place, .name = name, .value = (double)n};
+}
+
+static void note_weights(sonde_probe *probe, probe_network *network)
+{
+    bool finite = true;
+    for (int i = network->n_parameters - 1; i >= 0 && finite; i--) {
+        const probe_parameter *slot = network->sorted_parameters[i];
+        if (!slot->has_gradient || slot->gradient.n_nonfinite == 0) continue;
+        finite = false;
+        if (!network->weights_finite) continue;
+        add_event(probe, SONDE_PROBE_WEIGHT_GRAD, slot->place[SONDE_PROBE_WEIGHT_GRAD], slot->name, slot->gradient.n_nonfinite);
+    }
+    network->weights_finite = finite;
+}
+
+static void note_activations(sonde_probe *probe, probe_network *network)
+{
+    bool finite = true;
+    for (int i = network->n_modules - 1; i >= 0 && finite; i--) {
+        const probe_module *slot = network->sorted_modules[i];
+        if (!slot->has_gradient || slot->gradient.n_nonfinite == 0) continue;
+        finite = false;
+        if (!network->activations_finite) continue;
+        add_event(probe, SONDE_PROBE_ACTIVATION_GRAD, slot->place[SONDE_PROBE_ACTIVATION_GRAD], slot->name,
+                  slot->gradient.n_nonfinite);
+    }
+    network->activations_finite = finite;
+}
+
+void sonde_probe_note_events(sonde_probe *probe)
+{
+    for (int i = 0; i < probe->n_networks; i++) {
+        probe_network *network = probe->networks[i];
+        if (!network->measuring) continue;
+        if (wants_group(network, SONDE_PROBE_WEIGHT_GRAD)) note_weights(probe, network);
+        if (wants_group(network, SONDE_PROBE_ACTIVATION_GRAD)) note_activations(probe, network);
+    }
+}
+
+int sonde_probe_events(const sonde_probe *probe, const sonde_probe_event **events)
+{
+    *events = probe->events;
+    return probe->n_events;
+}
+
+/* ---- the layer table ----------------------------------------------------------------------------------- */
+
+int sonde_probe_n_layers(const sonde_probe *probe)
+{
+    int n = 0;
+    for (int i = 0; i < probe->n_networks; i++) {
+        for (int k = 0; k < probe->networks[i]->n_modules; k++) n += probe->networks[i]->modules[k].is_leaf;
+    }
+    return n;
+}
+
+static int64_t count_parameters(const sonde_module *m)
+{
+    int64_t n = 0;
+    for (int i = 0; i < m->n_parameters; i++) {
+        if (!m->parameters[i].is_buffer && m->parameters[i].tensor) n += sonde_tensor_numel(m->parameters[i].tensor);
+    }
+    return n;
+}
+
+static sonde_probe_layer describe(const probe_module *slot, int net)
+{
+    sonde_probe_layer layer = {
+        .probe = slot->name, .module = slot->module->class->name, .net = net, .depth = slot->depth,
+        .n_parameters = count_parameters(slot->module), .absent = slot->called && !slot->needed_gradient,
+        .ndim = slot->ndim};
+    for (int d = 0; d < slot->ndim; d++) layer.shape[d] = slot->shape[d];
+    return layer;
+}
+
+sonde_probe_layer sonde_probe_layer_at(const sonde_probe *probe, int i)
+{
+    for (int net = 0; net < probe->n_networks; net++) {
+        const probe_network *network = probe->networks[net];
+        for (int k = 0; k < network->n_modules; k++) {
+            const probe_module *slot = network->sorted_modules[k];
+            if (slot->is_leaf && i-- == 0) return describe(slot, net);
+        }
+    }
+    return (sonde_probe_layer){.probe = "", .module = "", .ndim = -1};
+}

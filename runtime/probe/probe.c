@@ -1,0 +1,269 @@
+/* A probe's life: networks and optimisers come, steps open and end. */
+#include "probe/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- making and ending --------------------------------------------------------------------------------- */
+
+sonde_status sonde_probe_new(sonde_probe **out, sonde_history *history, int64_t first_step)
+{
+    if (!history) return sonde_fail(SONDE_EARG, "a probe needs a history");
+    if (first_step < 1) return sonde_fail(SONDE_EARG, "steps count from 1, got %lld", (long long)first_step);
+    sonde_probe *probe = sonde_alloc_zeroed(sizeof *probe);
+    if (!probe) return SONDE_ENOMEM;
+    probe->refs = 1;
+    probe->history = history;
+    probe->step = first_step;
+    probe->observer = (sonde_autograd_observer){.context = probe, .backward_begin = sonde_probe_backward_begin,
+                                                .backward_end = sonde_probe_backward_end};
+    sonde_autograd_observe(&probe->observer);
+    *out = probe;
+    return SONDE_OK;
+}
+
+void sonde_probe_unref(sonde_probe *probe)
+{
+    if (--probe->refs > 0) return;
+    for (int i = 0; i < probe->n_networks; i++) sonde_probe_network_free(probe->networks[i]);
+    sonde_free(probe->networks);
+    sonde_free(probe->optimizers);
+    sonde_free(probe->leaf_watches);
+    sonde_free(probe->scratch);
+    sonde_free(probe->events);
+    sonde_free(probe);
+}
+
+void sonde_probe_free(sonde_probe *probe)
+{
+    if (!probe) return;
+    probe->closed = true;
+    sonde_autograd_unobserve(&probe->observer);
+    for (int i = 0; i < probe->n_networks; i++) {
+        sonde_probe_unwatch_modules(probe->networks[i]);
+        sonde_probe_unwatch_parameters(probe->networks[i]);
+    }
+    for (int i = 0; i < probe->n_optimizers; i++) sonde_probe_optimizer_free(probe->optimizers[i]);
+    sonde_probe_drop_leaf_watches(probe);
+    sonde_probe_unref(probe);
+}
+
+void sonde_probe_failed(sonde_probe *probe, sonde_status status)
+{
+    if (probe->failure != SONDE_OK) return;
+    probe->failure = status;
+    snprintf(probe->failure_text, sizeof probe->failure_text, "%s", sonde_message());
+}
+
+/* ---- steps --------------------------------------------------------------------------------------------- */
+
+static bool is_measured(const probe_network *network, int64_t step)
+{
+    return (step - 1) % network->every == 0;
+}
+
+/* Histograms come with their cadence, and with the last step that is measured before the expected end. */
+static bool has_histograms(const probe_network *network, int64_t step)
+{
+    if (!is_measured(network, step) || !(network->what & HISTOGRAM_GROUPS)) return false;
+    int64_t last = network->probe->last_step;
+    bool is_last = last >= step && last - step < network->every;
+    return is_last || (step - 1) % network->hist_every == 0;
+}
+
+static void open_step(probe_network *network)
+{
+    int64_t step = network->probe->step;
+    network->measuring = is_measured(network, step);
+    network->histograms = has_histograms(network, step);
+    if (!network->measuring) return;
+    for (int i = 0; i < network->n_modules; i++) {
+        probe_module *slot = &network->modules[i];
+        slot->has_activation = slot->has_gradient = slot->has_histogram = false;
+    }
+    for (int i = 0; i < network->n_parameters; i++) {
+        probe_parameter *parameter = &network->parameters[i];
+        parameter->has_gradient = parameter->has_update = parameter->has_histogram = false;
+    }
+}
+
+int64_t sonde_probe_step(const sonde_probe *probe)
+{
+    return probe->step;
+}
+
+void sonde_probe_expect_end(sonde_probe *probe, int64_t last_step)
+{
+    probe->last_step = last_step;
+    for (int i = 0; i < probe->n_networks; i++) {
+        probe->networks[i]->histograms = has_histograms(probe->networks[i], probe->step);
+    }
+}
+
+static sonde_status close_step(sonde_probe *probe, double time)
+{
+    probe->n_events = 0;
+    if (probe->failure != SONDE_OK) return sonde_fail(probe->failure, "step %lld was not measured: %s",
+                                                      (long long)probe->step, probe->failure_text);
+    if (!probe->declared) SONDE_TRY(sonde_probe_declare(probe));
+    SONDE_TRY(sonde_probe_write_rows(probe, time));
+    sonde_probe_note_events(probe);
+    return SONDE_OK;
+}
+
+sonde_status sonde_probe_end_step(sonde_probe *probe, double time)
+{
+    sonde_probe_drop_leaf_watches(probe);
+    sonde_status status = close_step(probe, time);
+    probe->step++;
+    probe->n_backwards = 0;
+    probe->failure = SONDE_OK;
+    for (int i = 0; i < probe->n_networks; i++) open_step(probe->networks[i]);
+    return status;
+}
+
+/* ---- attaching ----------------------------------------------------------------------------------------- */
+
+static sonde_status check_options(const sonde_probe *probe, const sonde_module *net, const sonde_probe_options *options)
+{
+    if (!net) return sonde_fail(SONDE_EARG, "there is no network to attach a probe to");
+    if (probe->declared) {
+        return sonde_fail(SONDE_ESTATE, "a network is probed from the first step on: step %lld is open, and the structure "
+                                        "of the file is fixed", (long long)probe->step);
+    }
+    if (options->every < 0) return sonde_fail(SONDE_EARG, "every must be at least 1, got %lld", (long long)options->every);
+    if (options->hist_every < 0) {
+        return sonde_fail(SONDE_EARG, "hist_every must be at least 1, got %lld", (long long)options->hist_every);
+    }
+    if (options->what & ~SONDE_PROBE_ALL) return sonde_fail(SONDE_EARG, "unknown groups to probe: %#x", options->what);
+    return SONDE_OK;
+}
+
+static sonde_status taken(const char *name)
+{
+    return sonde_fail(SONDE_EARG, "another network has a probe '%s' already; give this one a name of its own", name);
+}
+
+static sonde_status check_names(const probe_network *old, const probe_network *new)
+{
+    for (int i = 1; i < new->n_modules; i++) {
+        for (int k = 1; new->modules[i].is_leaf && k < old->n_modules; k++) {
+            if (old->modules[k].is_leaf && strcmp(old->modules[k].name, new->modules[i].name) == 0) {
+                return taken(new->modules[i].name);
+            }
+        }
+    }
+    for (int i = 0; i < new->n_parameters; i++) {
+        for (int k = 0; k < old->n_parameters; k++) {
+            if (strcmp(old->parameters[k].name, new->parameters[i].name) == 0) return taken(new->parameters[i].name);
+        }
+    }
+    return SONDE_OK;
+}
+
+/* Room for one more of everything that comes per network. */
+static sonde_status grow(sonde_probe *probe)
+{
+    size_t n = (size_t)probe->n_networks + 1;
+    probe_network **networks = sonde_realloc(probe->networks, n * sizeof *networks);
+    if (!networks) return SONDE_ENOMEM;
+    probe->networks = networks;
+    sonde_probe_event *events = sonde_realloc(probe->events, 2 * n * sizeof *events);
+    if (!events) return SONDE_ENOMEM;
+    probe->events = events;
+    return SONDE_OK;
+}
+
+static sonde_status listen(probe_network *network)
+{
+    network->weights_finite = network->activations_finite = true;
+    SONDE_TRY(sonde_probe_watch_modules(network));
+    if (network->what & WEIGHT_GRAD_GROUPS) SONDE_TRY(sonde_probe_watch_parameters(network));
+    open_step(network);
+    return SONDE_OK;
+}
+
+sonde_status sonde_probe_attach(sonde_probe *probe, sonde_module *net, const sonde_probe_options *options, int *out)
+{
+    static const sonde_probe_options defaults;
+    if (!options) options = &defaults;
+    SONDE_TRY(check_options(probe, net, options));
+    SONDE_TRY(grow(probe));
+    probe_network *network;
+    SONDE_TRY(sonde_probe_network_new(&network, probe, net, options));
+    sonde_status status = SONDE_OK;
+    for (int i = 0; i < probe->n_networks && status == SONDE_OK; i++) status = check_names(probe->networks[i], network);
+    if (status == SONDE_OK) status = listen(network);
+    if (status != SONDE_OK) {
+        sonde_probe_unwatch_modules(network);
+        sonde_probe_unwatch_parameters(network);
+        sonde_probe_network_free(network);
+        return status;
+    }
+    if (out) *out = probe->n_networks;
+    probe->networks[probe->n_networks++] = network;
+    return SONDE_OK;
+}
+
+sonde_status sonde_probe_observe_optimizer(sonde_probe *probe, sonde_optimizer *optimizer)
+{
+    if (!optimizer) return sonde_fail(SONDE_EARG, "there is no optimizer to observe");
+    for (int i = 0; i < probe->n_optimizers; i++) {
+        if (probe->optimizers[i]->optimizer == optimizer) return SONDE_OK;
+    }
+    size_t n = (size_t)probe->n_optimizers + 1;
+    probe_optimizer **optimizers = sonde_realloc(probe->optimizers, n * sizeof *optimizers);
+    if (!optimizers) return SONDE_ENOMEM;
+    probe->optimizers = optimizers;
+    SONDE_TRY(sonde_probe_optimizer_new(&optimizers[probe->n_optimizers], probe, optimizer));
+    probe->n_optimizers++;
+    return SONDE_OK;
+}
+
+/* ---- the end ------------------------------------------------------------------------------------------- */
+
+/* Is the gradient that row `step` tells of still there, as it was? */
+static bool holds_measured(const probe_parameter *parameter, int64_t step)
+{
+    const sonde_tensor *gradient = sonde_grad(parameter->tensor);
+    return parameter->measured_step == step && gradient && gradient == parameter->measured &&
+           gradient->storage->version == parameter->measured_version;
+}
+
+/* Takes the histograms that the newest row lacks; returns how many. */
+static int take_histograms(probe_network *network, int64_t step)
+{
+    int n = 0;
+    if (!wants_group(network, SONDE_PROBE_WEIGHT_GRAD_HIST)) return 0;
+    for (int i = 0; i < network->n_parameters; i++) {
+        probe_parameter *parameter = &network->parameters[i];
+        if (!holds_measured(parameter, step)) continue;
+        sonde_probe_take_weight_histogram(parameter, parameter->measured);
+        n += parameter->has_histogram;
+    }
+    return n;
+}
+
+sonde_status sonde_probe_finish(sonde_probe *probe)
+{
+    const probe_network *newest = NULL;
+    for (int i = 0; i < probe->n_networks; i++) {
+        const probe_network *network = probe->networks[i];
+        if (!newest || network->measured_step > newest->measured_step) newest = network;
+    }
+    sonde_group *group = probe->tables[SONDE_PROBE_WEIGHT_GRAD_HIST].group;
+    if (!newest || !group || probe->n_backwards > 0) return SONDE_OK;
+    int64_t rows = sonde_group_rows(group), step = newest->measured_step;
+    if (rows > 0 && sonde_group_step(group, rows - 1) >= step) return SONDE_OK;
+    int n = 0;
+    for (int i = 0; i < probe->n_networks; i++) n += take_histograms(probe->networks[i], step);
+    sonde_status status = probe->failure;
+    probe->failure = SONDE_OK;
+    if (status == SONDE_OK && n > 0) {
+        status = sonde_probe_write_histograms(probe, SONDE_PROBE_WEIGHT_GRAD_HIST, step, newest->measured_time);
+    }
+    for (int i = 0; i < probe->n_networks; i++) {
+        for (int k = 0; k < probe->networks[i]->n_parameters; k++) probe->networks[i]->parameters[k].has_histogram = false;
+    }
+    return status;
+}

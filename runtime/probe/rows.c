@@ -1,0 +1,180 @@
+/* The end of a step: what the slots hold becomes cells. A cell not written keeps "not measured". */
+#include "probe/internal.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct row {               /* one open row of a group */
+    const probe_table *table;
+    bool is_double;                /* the moments' cells */
+    void *cells[PROBE_MAX_COLUMNS];
+} row;
+
+static inline void put_moment(const row *r, int column, int place, double value)
+{
+    if (r->is_double) ((double *)r->cells[column])[place] = value;
+    else ((float *)r->cells[column])[place] = (float)value;
+}
+
+static inline void put_norm(const row *r, int column, int place, double value)
+{
+    ((double *)r->cells[column])[place] = value;
+}
+
+static inline void put_count(const row *r, int column, int place, uint64_t count)
+{
+    ((uint32_t *)r->cells[column])[place] = count < UINT32_MAX ? (uint32_t)count : UINT32_MAX - 1;
+}
+
+static sonde_status open_row(row *r, const sonde_probe *probe, sonde_probe_group g, int64_t step, double time)
+{
+    r->table = &probe->tables[g];
+    r->is_double = probe->dtype == SONDE_FLOAT64;
+    SONDE_TRY(sonde_group_begin(r->table->group, step));
+    *(double *)sonde_group_cells(r->table->group, r->table->time) = time;
+    for (int c = 0; c < r->table->n_columns; c++) r->cells[c] = sonde_group_cells(r->table->group, r->table->columns[c]);
+    return SONDE_OK;
+}
+
+/* ---- one slot ------------------------------------------------------------------------------------------ */
+
+static void put_moments(const row *r, int place, const sonde_moments *m)
+{
+    double n = (double)m->n;
+    put_norm(r, MOMENT_L2, place, sonde_moments_l2(m));
+    put_moment(r, MOMENT_MEAN, place, sonde_moments_mean(m));
+    put_moment(r, MOMENT_STD, place, sonde_moments_std(m));
+    put_moment(r, MOMENT_ABS_MEAN, place, sonde_moments_abs_mean(m));
+    put_moment(r, MOMENT_ABS_MAX, place, m->abs_max);
+    put_moment(r, MOMENT_ZERO_FRAC, place, (double)m->n_zero / n);
+    put_moment(r, MOMENT_POSITIVE_FRAC, place, (double)m->n_positive / n);
+    put_count(r, MOMENT_N_SUBNORMAL, place, m->n_subnormal);
+    put_count(r, MOMENT_N_NONFINITE, place, m->n_nonfinite);
+}
+
+/* slope_rms = √(mean φ'²) / max|φ'| */
+static void put_slopes(const row *r, int place, const probe_module *slot)
+{
+    const sonde_slopes *s = &slot->activation.slopes;
+    if (s->n == 0) return;
+    sonde_activation_facts facts = sonde_activation_facts_of(slot->module->class->activation(slot->module));
+    put_moment(r, ACTIVATION_SLOPE_RMS, place, sqrt(s->sum_sq / (double)s->n) / facts.max_slope);
+    if (facts.bounded) put_moment(r, ACTIVATION_SATURATED_FRAC, place, (double)s->n_saturated / (double)s->n);
+}
+
+static sonde_status put_activation(const row *r, int place, probe_module *slot)
+{
+    const probe_activation *a = &slot->activation;
+    const sonde_moments *m = &a->moments;
+    put_moment(r, ACTIVATION_MEAN, place, sonde_moments_mean(m));
+    put_moment(r, ACTIVATION_STD, place, sonde_moments_std(m));
+    put_norm(r, ACTIVATION_L2, place, sonde_moments_l2(m));
+    put_moment(r, ACTIVATION_ABS_MAX, place, m->abs_max);
+    put_moment(r, ACTIVATION_ZERO_FRAC, place, (double)m->n_zero / (double)m->n);
+    put_count(r, ACTIVATION_N_NONFINITE, place, m->n_nonfinite);
+    if (a->n_pairs > 0) put_moment(r, ACTIVATION_SAMPLE_COSINE, place, a->cosine_sum / a->n_pairs);
+    put_slopes(r, place, slot);
+    double dead_frac, idle_frac;
+    SONDE_TRY(sonde_probe_units_advance(slot, &dead_frac, &idle_frac));
+    put_moment(r, ACTIVATION_DEAD_FRAC, place, dead_frac);
+    put_moment(r, ACTIVATION_IDLE_FRAC, place, idle_frac);
+    return SONDE_OK;
+}
+
+static void put_update(const row *r, int place, const sonde_update_stats *stats)
+{
+    double weight = sqrt(stats->weight_sq), update = sqrt(stats->update_sq);
+    put_norm(r, WEIGHT_L2, place, weight);
+    put_norm(r, WEIGHT_UPDATE_L2, place, update);
+    put_moment(r, WEIGHT_UPDATE_RATIO, place, weight != 0 ? update / weight : (double)NAN);
+    put_moment(r, WEIGHT_UNCHANGED_FRAC, place, (double)stats->n_unchanged / (double)stats->n);
+}
+
+static void put_histogram(const row *r, int place, const sonde_histogram *h)
+{
+    uint32_t *counts = r->cells[HISTOGRAM_COUNTS];
+    memcpy(counts + (size_t)place * SONDE_BINADE_COUNT, h->counts, sizeof h->counts);
+    put_count(r, HISTOGRAM_N_ZERO, place, h->n_zero);
+    put_count(r, HISTOGRAM_N_SUBNORMAL, place, h->n_subnormal);
+    put_count(r, HISTOGRAM_N_NONFINITE, place, h->n_nonfinite);
+}
+
+/* ---- one group ----------------------------------------------------------------------------------------- */
+
+static sonde_status put_module(const row *r, sonde_probe_group g, probe_module *slot)
+{
+    int place = slot->place[g];
+    if (place < 0) return SONDE_OK;
+    if (g == SONDE_PROBE_ACTIVATION) return slot->has_activation ? put_activation(r, place, slot) : SONDE_OK;
+    if (g == SONDE_PROBE_ACTIVATION_GRAD && slot->has_gradient) {
+        put_moments(r, place, &slot->gradient);
+        put_count(r, MOMENT_N_ELEMENTS, place, slot->gradient.n);
+    }
+    if (g == SONDE_PROBE_ACTIVATION_GRAD_HIST && slot->has_histogram) put_histogram(r, place, slot->histogram);
+    return SONDE_OK;
+}
+
+static void put_parameter(const row *r, sonde_probe_group g, const probe_parameter *slot)
+{
+    int place = slot->place[g];
+    if (g == SONDE_PROBE_WEIGHT_GRAD && slot->has_gradient) put_moments(r, place, &slot->gradient);
+    if (g == SONDE_PROBE_WEIGHT && slot->has_update) put_update(r, place, &slot->update);
+    if (g == SONDE_PROBE_WEIGHT_GRAD_HIST && slot->has_histogram) put_histogram(r, place, slot->histogram);
+}
+
+static sonde_status put_network(const row *r, sonde_probe_group g, probe_network *network)
+{
+    if (SONDE_PROBE_BIT(g) & MODULE_GROUPS) {
+        for (int i = 0; i < network->n_modules; i++) SONDE_TRY(put_module(r, g, network->sorted_modules[i]));
+    } else {
+        for (int i = 0; i < network->n_parameters; i++) put_parameter(r, g, network->sorted_parameters[i]);
+    }
+    return SONDE_OK;
+}
+
+/* all: also of networks not measured in the open step. */
+static sonde_status write_row(sonde_probe *probe, sonde_probe_group g, int64_t step, double time, bool all)
+{
+    row r;
+    SONDE_TRY(open_row(&r, probe, g, step, time));
+    for (int i = 0; i < probe->n_networks; i++) {
+        probe_network *network = probe->networks[i];
+        if (!wants_group(network, g) || !(network->measuring || all)) continue;
+        sonde_status status = put_network(&r, g, network);
+        if (status == SONDE_OK) continue;
+        sonde_group_discard(r.table->group);
+        return status;
+    }
+    return sonde_group_commit(r.table->group);
+}
+
+sonde_status sonde_probe_write_histograms(sonde_probe *probe, sonde_probe_group g, int64_t step, double time)
+{
+    return write_row(probe, g, step, time, true);
+}
+
+static bool has_row(const sonde_probe *probe, sonde_probe_group g)
+{
+    if (!probe->tables[g].group) return false;
+    for (int i = 0; i < probe->n_networks; i++) {
+        const probe_network *network = probe->networks[i];
+        bool is_due = SONDE_PROBE_BIT(g) & HISTOGRAM_GROUPS ? network->histograms : network->measuring;
+        if (wants_group(network, g) && is_due) return true;
+    }
+    return false;
+}
+
+sonde_status sonde_probe_write_rows(sonde_probe *probe, double time)
+{
+    for (int g = 0; g < SONDE_PROBE_GROUP_COUNT; g++) {
+        if (!has_row(probe, (sonde_probe_group)g)) continue;
+        SONDE_TRY(write_row(probe, (sonde_probe_group)g, probe->step, time, false));
+    }
+    for (int i = 0; i < probe->n_networks; i++) {
+        probe_network *network = probe->networks[i];
+        if (!network->measuring) continue;
+        network->measured_step = probe->step;
+        network->measured_time = time;
+    }
+    return SONDE_OK;
+}

@@ -1,0 +1,7 @@
+-- The networks of the step benchmark; torch_steps.py has the same.
+return {
+  { name = "50 x 64, batch 32", depth = 50, width = 64, batch = 32, plain = 4.5, full = 12, added = 12 },
+  { name = "20 x 256, batch 64", depth = 20, width = 256, batch = 64, plain = 1.4, added = 6 },
+  { name = "10 x 1024, batch 128", depth = 10, width = 1024, batch = 128, plain = 0.95, added = 6 },
+}
+-- plain, full: how many times as fast as PyTorch is the aim; added: how many per cent probes may add

@@ -1,0 +1,83 @@
+--- Signals and kills: the file is whole up to the last step, or can be made so.
+local h5 = require "sonde.h5"
+local lfs = require "lfs"
+local process = require "support.process"
+local recipe = require "support.recipe"
+
+--- Starts an endless run in dir, waits until it has written rows, sends the signals, and returns its exit code and stderr.
+local function run_and_signal(dir, signals, parts)
+  recipe.write(dir / "r.lua", parts)
+  local program = process.quote(process.interpreter()[1])
+  local kills = {}
+  for i, signal in ipairs(signals) do kills[i] = ("kill -%s $pid; sleep 0.3"):format(signal) end
+  return process.run(([[
+    %s run r.lua --quiet --set steps=100000000 -o o.h5 2>err &
+    pid=$!
+    n=0
+    until [ -f rows ] || [ $n -gt 200 ]; do sleep 0.05; n=$((n + 1)); done
+    %s
+    wait $pid]]):format(program, table.concat(kills, "\n")), { cwd = tostring(dir), timeout = 60 })
+end
+
+-- Says so once rows must be on disk: after two seconds of steps.
+local tell = [[run:log { loss = loss:item() }
+  if not told and run.step > 50 and os.clock() > 0.2 then told = true; io.open("rows", "w"):close() end]]
+
+local function rows_of(path, status)
+  local file = assert(h5.open(path))
+  assert.equal(status, file:attribute("/", "status"))
+  local rows = file:info("/metrics/step").shape[1]
+  assert.equal(rows, file:attribute("/", "n_steps"))
+  for _, group in ipairs { "weight_grad", "activation", "weight" } do
+    assert.equal(rows, file:info("/" .. group .. "/step").shape[1])
+  end
+  file:close()
+  return rows
+end
+
+describe("a run that gets", function()
+  for signal, code in pairs { INT = 130, TERM = 143 } do
+    it("SIG" .. signal .. " finishes its step and its file and exits " .. code, function()
+      local dir <close> = process.tempdir()
+      local result = run_and_signal(dir, { signal }, { log = tell })
+      assert.equal(code, result.code)
+      assert.truthy(rows_of(dir / "o.h5", "interrupted") > 50)
+      assert.is_nil(lfs.attributes(dir / "o.h5.part"))
+      assert.truthy(process.read(dir / "err"):find("interrupted", 1, true))
+    end)
+  end
+
+  it("a signal while the recipe swallows errors ends all the same", function()
+    local dir <close> = process.tempdir()
+    local result = run_and_signal(dir, { "INT" }, { log = "pcall(function() " .. tell .. " end)" })
+    assert.equal(130, result.code)
+    rows_of(dir / "o.h5", "interrupted")
+  end)
+
+  it("a second signal ends at once, and its file can be recovered", function()
+    local dir <close> = process.tempdir()
+    local result = run_and_signal(dir, { "INT", "INT" }, {
+      log = tell .. "\nif told then while true do end end" }) -- never gets to the end of a step again
+    assert.equal(130, result.code)
+    assert.truthy(lfs.attributes(dir / "o.h5.part"))
+    local recovered = process.sonde({ "recover", "o.h5.part" }, { cwd = tostring(dir) })
+    assert.equal(0, recovered.code, recovered.stderr)
+  end)
+
+  it("kill -9 leaves a file that show can read and recover makes whole", function()
+    local dir <close> = process.tempdir()
+    local result = run_and_signal(dir, { "STOP", "KILL" }, { log = [[
+      run:log { loss = loss:item() }
+      if not told and run:seconds() > 2.6 then told = true; io.open("rows", "w"):close() end]] })
+    assert.equal(137, result.code)
+    local shown = process.sonde({ "show", "o.h5" }, { cwd = tostring(dir) }) -- finds o.h5.part
+    assert.equal(0, shown.code, shown.stderr)
+    assert.truthy(shown.stdout:find("/metrics: %d+ rows"), shown.stdout)
+    local recovered = process.sonde({ "recover", "o.h5.part" }, { cwd = tostring(dir) })
+    assert.equal(0, recovered.code, recovered.stderr)
+    assert.truthy(rows_of(dir / "o.h5", "recovered") > 50)
+    assert.is_nil(lfs.attributes(dir / "o.h5.part"))
+    local again = process.sonde({ "recover", "o.h5.part" }, { cwd = tostring(dir) })
+    assert.equal(1, again.code)
+  end)
+end)
