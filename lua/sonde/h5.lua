@@ -8,8 +8,9 @@ local h5 = {
 
 -- h5.open(path[, mode]): "r" (the default; a live or killed run's FILE.part too), "r+" or "w". The file has :read(path),
 -- :write(path, value[, axes]), :list([group]), :info(path), :attribute(path, name), :attributes([path]),
--- :set_attribute(path, name, value), :make_group(path), :axes(path), :is_live(), :close(). Numbers come and go as tensors or
--- numbers, texts as texts or lists of them. In mode "w" the file gets its name when it is closed.
+-- :set_attribute(path, name, value), :make_group(path), :axes(path), :is_live(), :close(), :discard(). Numbers come and go as
+-- tensors or numbers, texts as texts or lists of them. In mode "w" the file gets its name when it is closed; discarded, or
+-- forgotten, it never was.
 h5.open = core.h5.open
 
 -- The dataset at `path` of a file: h5.read("run.h5", "/metrics/loss").
@@ -53,9 +54,9 @@ function h5.save(path, values)
   if not file then return nil, message, code end
   local ok
   ok, message, code = save_into(file, "", values)
-  local closed, close_message, close_code = file:close()
-  if not ok then return nil, message, code end
-  return closed, close_message, close_code
+  if ok then return file:close() end
+  file:discard()
+  return nil, message, code
 end
 
 local function load_from(file, group)

@@ -92,9 +92,8 @@ local function column(history, group_name, variable)
 end
 
 -- One line per layer: path, module, output shape, parameters, mean and deviation of its output, and the L2 norm of the
--- gradient that arrives there as a bar on a log scale. measure: of core.probe; or a list of its layers.
-function probe.layer_table(history, measure)
-  local layers = type(measure) == "table" and measure or measure:layers()
+-- gradient that arrives there as a bar on a log scale. layers: as core.probe lists them.
+function probe.layer_table(history, layers)
   local mean, std = column(history, "activation", "mean"), column(history, "activation", "std")
   local gradient, numbers = column(history, "activation_grad", "l2_norm"), {}
   for _, value in next, gradient do numbers[#numbers + 1] = value end
@@ -114,6 +113,8 @@ function probe.layer_table(history, measure)
     .. "1e%d to 1e%d"):format(text.count(total), scale.low, scale.high)
 end
 
-function Probe:__tostring() return probe.layer_table(self.history, self.measure or self.layers) end
+function Probe:__tostring()
+  return probe.layer_table(self.history, self.measure and self.measure:layers() or self.layers)
+end
 
 return probe

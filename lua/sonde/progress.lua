@@ -43,7 +43,10 @@ function progress.new(options)
 end
 
 -- The number of the last step, as far as is known; nil: unknown.
-function Progress:expect(total) self.total = total end
+function Progress:expect(total)
+  self.total = total
+  if self.step == 0 then self.started = self.clock() end -- what came before the steps says nothing of their pace
+end
 
 local function bar(share, utf8)
   local filled = share * bar_cells
@@ -56,7 +59,7 @@ end
 
 function Progress:status()
   local parts = { "step " .. self.step .. (self.total and "/" .. self.total or "") }
-  if self.loss then parts[#parts + 1] = ("loss %.4g"):format(self.loss) end
+  if self.loss then parts[#parts + 1] = "loss " .. (self.loss ~= self.loss and "NaN" or ("%.4g"):format(self.loss)) end
   local seconds = self.clock() - self.started
   if self.step > 0 and seconds > 0 then
     local rate = self.step / seconds
@@ -112,7 +115,7 @@ function Progress:finish()
   self:clear()
   if self.quiet or self.step == 0 then return end
   self.total = nil
-  self.write(("%s, %s\n"):format(self:status(), duration(self.clock() - self.started)))
+  self.write(self:status() .. "\n")
 end
 
 return progress

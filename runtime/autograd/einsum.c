@@ -107,12 +107,12 @@ static sonde_status check_sizes(const equation *e, const char *text, int n, sond
 
 /* ---- working it out -------------------------------------------------------------------------------------- */
 
-/* Takes the place of o's tensor. */
-static sonde_status become(operand *o, sonde_status status, sonde_tensor *t)
+/* What an operator has just made takes the place of o's tensor. */
+static sonde_status become(operand *o, sonde_status status, sonde_tensor **made)
 {
     if (status != SONDE_OK) return status;
     sonde_tensor_release(o->t);
-    o->t = t;
+    o->t = *made;
     return SONDE_OK;
 }
 
@@ -129,7 +129,7 @@ static sonde_status sum_away(operand *o, const bool needed[128])
     sonde_tensor *sum;
     sonde_status status = sonde_reduce(&sum, SONDE_SUM, o->t, n, axes, false, 0);
     o->axes = left;
-    return become(o, status, sum);
+    return become(o, status, &sum);
 }
 
 /* Brings o's axes into this order (all of them are named). */
@@ -145,7 +145,7 @@ static sonde_status reorder(operand *o, const labels *order)
     sonde_tensor *view;
     sonde_status status = sonde_permute(&view, o->t, axes);
     o->axes = *order;
-    return become(o, status, view);
+    return become(o, status, &view);
 }
 
 static void append(labels *to, const labels *from)
@@ -185,7 +185,7 @@ static sonde_status as_matrices(operand *o, const labels *batch, const labels *r
         shape[d < batch->n ? 0 : d < batch->n + rows->n ? 1 : 2] *= o->t->shape[d];
     }
     sonde_tensor *flat;
-    return become(o, sonde_reshape(&flat, o->t, 3, shape), flat);
+    return become(o, sonde_reshape(&flat, o->t, 3, shape), &flat);
 }
 
 /* a := a with b multiplied in; `needed`: labels that something later still wants. */
@@ -199,13 +199,13 @@ static sonde_status contract(operand *a, operand *b, const bool needed[128], con
     SONDE_TRY(as_matrices(a, &s.batch, &s.only_a, &s.contracted, sizes));
     SONDE_TRY(as_matrices(b, &s.batch, &s.contracted, &s.only_b, sizes));
     sonde_tensor *product;
-    SONDE_TRY(become(a, sonde_matmul(&product, a->t, b->t), product));
+    SONDE_TRY(become(a, sonde_matmul(&product, a->t, b->t), &product));
     append(&result, &s.batch);
     append(&result, &s.only_a);
     append(&result, &s.only_b);
     for (int d = 0; d < result.n; d++) shape[d] = sizes[(int)result.name[d]];
     a->axes = result;
-    return become(a, sonde_reshape(&product, a->t, result.n, shape), product);
+    return become(a, sonde_reshape(&product, a->t, result.n, shape), &product);
 }
 
 static void note_needed(bool needed[128], const equation *e, int from)

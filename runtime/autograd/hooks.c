@@ -39,8 +39,8 @@ sonde_status sonde_hooks_add(sonde_hooks *list, sonde_callback callback, void *c
 {
     sonde_handle *handle = sonde_alloc_zeroed(sizeof *handle);
     if (!handle) return SONDE_ENOMEM;
-    *handle = (sonde_handle){.refs = out ? 2 : 1, .callback = callback, .context = context,
-                             .free_context = free_context, .list = list};
+    *handle = (sonde_handle){
+        .refs = out ? 2 : 1, .callback = callback, .context = context, .free_context = free_context, .list = list};
     sonde_handle **at = &list->first;
     while (*at) at = &(*at)->next;
     *at = handle;

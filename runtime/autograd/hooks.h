@@ -30,7 +30,7 @@ typedef struct sonde_hook_walk {
     sonde_handle *at, *last;
 } sonde_hook_walk;
 
-/* Appends. On failure the context stays the caller's. out may be NULL: the callback then stays until the list is cleared. */
+/* Appends. On failure the context stays the caller's. out NULL: the callback stays until the list is cleared. */
 sonde_status sonde_hooks_add(sonde_hooks *list, sonde_callback callback, void *context, void (*free_context)(void *),
                              sonde_handle **out);
 void sonde_hooks_clear(sonde_hooks *list);

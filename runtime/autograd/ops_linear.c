@@ -2,7 +2,7 @@
 
 /* y = x Wᵀ + b. x·Wᵀ with W as it is stored is a slow form for small products: there a transposed copy of W, made once
  * per version of the weight, pays for itself. */
-enum { TRANSPOSE_UP_TO = 256 * 256, TRANSPOSE_ROWS = 8 };
+enum { TRANSPOSE_UP_TO = 256 * 256, TRANSPOSE_ROWS = 16 };
 
 typedef struct sizes {
     int64_t rows, in, out;

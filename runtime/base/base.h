@@ -91,7 +91,8 @@ int64_t sonde_stream_integer(sonde_stream *stream, int64_t low, int64_t high); /
 void sonde_stream_fill_uniform(sonde_stream *stream, sonde_dtype dtype, void *out, size_t n, double low, double high);
 void sonde_stream_fill_normal(sonde_stream *stream, sonde_dtype dtype, void *out, size_t n, double mean, double std);
 /* out[i] = scale with probability keep, else 0 (inverted dropout masks: scale = 1/keep). */
-void sonde_stream_fill_bernoulli(sonde_stream *stream, sonde_dtype dtype, void *out, size_t n, double keep, double scale);
+void sonde_stream_fill_bernoulli(sonde_stream *stream, sonde_dtype dtype, void *out, size_t n, double keep,
+                                 double scale);
 void sonde_stream_permutation(sonde_stream *stream, int64_t *out, size_t n, int64_t first); /* first .. first+n-1 */
 
 /* ---- clock --------------------------------------------------------------------------------------------- */

@@ -102,7 +102,10 @@ static void pool_end(void *pool_pointer)
     ((pool *)pool_pointer)->registered = false;
 }
 
-static void make_pool_key(void) { pool_key_made = pthread_key_create(&pool_key, pool_end) == 0; }
+static void make_pool_key(void)
+{
+    pool_key_made = pthread_key_create(&pool_key, pool_end) == 0;
+}
 
 /* Blocks freed by a thread without a destructor would be lost with it: no destructor, no pooling. */
 static bool pool_register(pool *p)
@@ -173,10 +176,12 @@ static block *system_block(size_t capacity, int size_class)
 void *sonde_alloc(size_t bytes)
 {
     if (bytes > LARGEST_BLOCK || failure_is_due()) return out_of_memory(bytes);
-    int size_class = class_of(bytes);
-    size_t capacity = size_class == NO_CLASS ? (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT : class_bytes(size_class);
+    int size_class = POOL_ENABLED ? class_of(bytes) : NO_CLASS; /* exact sizes for AddressSanitizer */
+    size_t capacity =
+        size_class == NO_CLASS ? (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT : class_bytes(size_class);
     size_t limit = atomic_load_explicit(&limit_bytes, memory_order_relaxed);
-    if (limit && atomic_load_explicit(&live_bytes, memory_order_relaxed) + capacity > limit) return out_of_memory(bytes);
+    if (limit && atomic_load_explicit(&live_bytes, memory_order_relaxed) + capacity > limit)
+        return out_of_memory(bytes);
     block *b = pool_take(size_class);
     if (!b) b = system_block(capacity, size_class);
     if (!b) return out_of_memory(bytes);
@@ -191,7 +196,10 @@ void *sonde_alloc_zeroed(size_t bytes)
     return out;
 }
 
-static block *block_of(void *pointer) { return (block *)((char *)pointer - ALIGNMENT); }
+static block *block_of(void *pointer)
+{
+    return (block *)((char *)pointer - ALIGNMENT);
+}
 
 void *sonde_realloc(void *pointer, size_t bytes)
 {
@@ -234,8 +242,17 @@ sonde_memory_stats sonde_memory(void)
     };
 }
 
-void sonde_memory_limit(size_t bytes) { atomic_store(&limit_bytes, bytes); }
+void sonde_memory_limit(size_t bytes)
+{
+    atomic_store(&limit_bytes, bytes);
+}
 
-void sonde_memory_fail_at(long n) { atomic_store(&fail_countdown, n > 0 ? n : -1); }
+void sonde_memory_fail_at(long n)
+{
+    atomic_store(&fail_countdown, n > 0 ? n : -1);
+}
 
-void sonde_memory_trim(void) { pool_empty(&local_pool); }
+void sonde_memory_trim(void)
+{
+    pool_empty(&local_pool);
+}

@@ -82,9 +82,15 @@ static uint64_t next_u64(sonde_stream *stream)
     return (uint64_t)block.w[1] << 32 | block.w[0];
 }
 
-uint32_t sonde_stream_u32(sonde_stream *stream) { return (uint32_t)next_u64(stream); }
+uint32_t sonde_stream_u32(sonde_stream *stream)
+{
+    return (uint32_t)next_u64(stream);
+}
 
-double sonde_stream_uniform(sonde_stream *stream) { return (double)(next_u64(stream) >> 11) * 0x1p-53; }
+double sonde_stream_uniform(sonde_stream *stream)
+{
+    return (double)(next_u64(stream) >> 11) * 0x1p-53;
+}
 
 /* Lemire 2019, "Fast random integer generation in an interval". */
 int64_t sonde_stream_integer(sonde_stream *stream, int64_t low, int64_t high)
@@ -123,8 +129,7 @@ static int source_refill(source *s, size_t done, size_t n)
     if (s->bits == 32)
         for (int i = 0; i < WORDS; i++) s->raw[i] = drawn.w[i];
     else
-        for (int i = 0; i < WORDS / 2; i++)
-            s->raw[i] = ((uint64_t)drawn.w[2 * i + 1] << 32 | drawn.w[2 * i]) >> 11;
+        for (int i = 0; i < WORDS / 2; i++) s->raw[i] = ((uint64_t)drawn.w[2 * i + 1] << 32 | drawn.w[2 * i]) >> 11;
     return n - done < (size_t)s->count ? (int)(n - done) : s->count;
 }
 
@@ -140,7 +145,9 @@ static void store(sonde_dtype dtype, void *out, size_t done, const double *value
     case SONDE_FLOAT32:
         for (int i = 0; i < count; i++) ((float *)out)[done + (size_t)i] = (float)values[i];
         break;
-    case SONDE_FLOAT64: memcpy((double *)out + done, values, (size_t)count * sizeof *values); break;
+    case SONDE_FLOAT64:
+        memcpy((double *)out + done, values, (size_t)count * sizeof *values);
+        break;
     default:
         for (int i = 0; i < count; i++) ((int64_t *)out)[done + (size_t)i] = (int64_t)values[i];
     }
@@ -193,23 +200,38 @@ static double ratio(const double p[8], const double q[8], double x)
  * is 0.5 - |q|, given apart because it is exact where the difference is not. */
 static double normal_quantile(double q, double tail)
 {
-    static const double a[8] = {3.3871328727963666080e0, 1.3314166789178437745e+2, 1.9715909503065514427e+3,
+    static const double a[8] = {3.3871328727963666080e0,  1.3314166789178437745e+2, 1.9715909503065514427e+3,
                                 1.3731693765509461125e+4, 4.5921953931549871457e+4, 6.7265770927008700853e+4,
                                 3.3430575583588128105e+4, 2.5090809287301226727e+3};
-    static const double b[8] = {1.0, 4.2313330701600911252e+1, 6.8718700749205790830e+2, 5.3941960214247511077e+3,
-                                2.1213794301586595867e+4, 3.9307895800092710610e+4, 2.8729085735721942674e+4,
+    static const double b[8] = {1.0,
+                                4.2313330701600911252e+1,
+                                6.8718700749205790830e+2,
+                                5.3941960214247511077e+3,
+                                2.1213794301586595867e+4,
+                                3.9307895800092710610e+4,
+                                2.8729085735721942674e+4,
                                 5.2264952788528545610e+3};
-    static const double c[8] = {1.42343711074968357734e0, 4.63033784615654529590e0, 5.76949722146069140550e0,
-                                3.64784832476320460504e0, 1.27045825245236838258e0, 2.41780725177450611770e-1,
+    static const double c[8] = {1.42343711074968357734e0,  4.63033784615654529590e0, 5.76949722146069140550e0,
+                                3.64784832476320460504e0,  1.27045825245236838258e0, 2.41780725177450611770e-1,
                                 2.27238449892691845833e-2, 7.74545014278341407640e-4};
-    static const double d[8] = {1.0, 2.05319162663775882187e0, 1.67638483018380384940e0, 6.89767334985100004550e-1,
-                                1.48103976427480074590e-1, 1.51986665636164571966e-2, 5.47593808499534494600e-4,
+    static const double d[8] = {1.0,
+                                2.05319162663775882187e0,
+                                1.67638483018380384940e0,
+                                6.89767334985100004550e-1,
+                                1.48103976427480074590e-1,
+                                1.51986665636164571966e-2,
+                                5.47593808499534494600e-4,
                                 1.05075007164441684324e-9};
-    static const double e[8] = {6.65790464350110377720e0, 5.46378491116411436990e0, 1.78482653991729133580e0,
+    static const double e[8] = {6.65790464350110377720e0,  5.46378491116411436990e0,  1.78482653991729133580e0,
                                 2.96560571828504891230e-1, 2.65321895265761230930e-2, 1.24266094738807843860e-3,
                                 2.71155556874348757815e-5, 2.01033439929228813265e-7};
-    static const double f[8] = {1.0, 5.99832206555887937690e-1, 1.36929880922735805310e-1, 1.48753612908506148525e-2,
-                                7.86869131145613259100e-4, 1.84631831751005468180e-5, 1.42151175831644588870e-7,
+    static const double f[8] = {1.0,
+                                5.99832206555887937690e-1,
+                                1.36929880922735805310e-1,
+                                1.48753612908506148525e-2,
+                                7.86869131145613259100e-4,
+                                1.84631831751005468180e-5,
+                                1.42151175831644588870e-7,
                                 2.04426310338993978564e-15};
     if (q >= -0.425 && q <= 0.425) return q * ratio(a, b, 0.180625 - q * q);
     double r = __builtin_sqrt(-log_positive(tail));
@@ -235,7 +257,8 @@ void sonde_stream_fill_normal(sonde_stream *stream, sonde_dtype dtype, void *out
     advance(stream, dtype, n);
 }
 
-void sonde_stream_fill_bernoulli(sonde_stream *stream, sonde_dtype dtype, void *out, size_t n, double keep, double scale)
+void sonde_stream_fill_bernoulli(sonde_stream *stream, sonde_dtype dtype, void *out, size_t n, double keep,
+                                 double scale)
 {
     source s;
     source_init(&s, stream, dtype);

@@ -44,13 +44,18 @@ void sonde_fail_within(const char *format, ...)
     memcpy(message, text, length + rest + 1);
 }
 
-const char *sonde_message(void) { return message; }
+const char *sonde_message(void)
+{
+    return message;
+}
 
 const char *sonde_status_name(sonde_status code)
 {
     static const char *const names[SONDE_STATUS_COUNT] = {
-        [SONDE_OK] = "OK",         [SONDE_EARG] = "EARG",     [SONDE_ESHAPE] = "ESHAPE", [SONDE_EDTYPE] = "EDTYPE",
-        [SONDE_ESTATE] = "ESTATE", [SONDE_ENOMEM] = "ENOMEM", [SONDE_EIO] = "EIO",       [SONDE_EFORMAT] = "EFORMAT",
+        [SONDE_OK] = "OK",         [SONDE_EARG] = "EARG",
+        [SONDE_ESHAPE] = "ESHAPE", [SONDE_EDTYPE] = "EDTYPE",
+        [SONDE_ESTATE] = "ESTATE", [SONDE_ENOMEM] = "ENOMEM",
+        [SONDE_EIO] = "EIO",       [SONDE_EFORMAT] = "EFORMAT",
         [SONDE_EINTR] = "EINTR",   [SONDE_ECALLBACK] = "ECALLBACK",
     };
     return (unsigned)code < SONDE_STATUS_COUNT ? names[code] : "EUNKNOWN";

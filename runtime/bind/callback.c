@@ -20,7 +20,7 @@ void sonde_bind_state_open(lua_State *L)
     lua_pop(L, 1);
     sonde_bind_state *state = lua_newuserdatauv(L, sizeof *state, 0);
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-    *state = (sonde_bind_state){.running = lua_tothread(L, -1), .limit = (size_t)64 << 20};
+    *state = (sonde_bind_state){.running = lua_tothread(L, -1), .limit = (size_t)32 << 20};
     lua_pop(L, 1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &state_key);
     lua_pushboolean(L, 0); /* never nil: keeping an error value later must not need memory */

@@ -91,10 +91,6 @@ void sonde_bind_type_error(lua_State *L, int index, const char *expected)
     lua_getinfo(L, "n", &frame);
     bool is_method = frame.namewhat != NULL && strcmp(frame.namewhat, "method") == 0;
     const char *name = frame.name != NULL ? frame.name : "?";
-    if (is_method && index == 1) {
-        sonde_bind_raise(L, "calling '%s' on a bad self: expected %s, got %s (write object:%s(…))", name, expected, got,
-                         name);
-    }
     sonde_bind_raise(L, "bad argument #%d to '%s': expected %s, got %s", index - is_method, name, expected, got);
 }
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static void release_file(void *object) { sonde_h5_close(object); }
+static void release_file(void *object) { sonde_h5_discard(object); } /* who does not close has not finished */
 
 static const sonde_bind_kind kind_file = {.name = "H5File", .release = release_file};
 
@@ -29,6 +29,17 @@ static int close_file(lua_State *L)
     sonde_h5_file *file = box->object;
     box->object = NULL;
     return sonde_bind_h5_result(L, sonde_h5_close(file));
+}
+
+/* f:discard(): in mode "w" nothing is left of the new file. */
+static int discard(lua_State *L)
+{
+    sonde_bind_box *box = sonde_bind_box_at(L, 1, &kind_file);
+    if (box == NULL) sonde_bind_type_error(L, 1, "H5File");
+    sonde_h5_file *file = box->object;
+    box->object = NULL;
+    sonde_h5_discard(file);
+    return 0;
 }
 
 static int is_live(lua_State *L)
@@ -160,7 +171,7 @@ static int library_version(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-    {"close", close_file},     {"is_live", is_live},        {"info", info},
+    {"close", close_file},     {"discard", discard},        {"is_live", is_live},      {"info", info},
     {"list", list},            {"attributes", attributes},  {"axes", axes},
     {"attribute", attribute},  {"read", read_dataset},      {"write", write_dataset},
     {"set_attribute", set_attribute}, {"make_group", make_group}, {NULL, NULL},

@@ -83,7 +83,7 @@ static void assign_tensor(lua_State *L, sonde_module *m, const char *name, bool 
     if (!fits) {
         sonde_bind_raise(L, "cannot assign a %s to %s '%s' of %s: expected %s or nil%s", sonde_bind_type_name(L, 3),
                          is_buffer ? "buffer" : "parameter", name, m->class->name, is_buffer ? "Tensor" : "nn.Parameter",
-                         box != NULL ? " (to change the values: copy_)" : "");
+                         box != NULL ? " (to change its values: copy_, in sonde.no_grad)" : "");
     }
     sonde_bind_check(L, sonde_module_set_parameter(m, name, box != NULL ? box->object : NULL, is_buffer));
 }

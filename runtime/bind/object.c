@@ -100,21 +100,24 @@ bool sonde_bind_find(lua_State *L, const sonde_bind_kind *kind, const void *obje
     lua_rawgetp(L, LUA_REGISTRYINDEX, kind);
     lua_rawgeti(L, -1, BOXES);
     if (lua_rawgetp(L, -1, object) == LUA_TUSERDATA) {
-        lua_replace(L, -3);
-        lua_pop(L, 1);
-        return true;
+        const sonde_bind_box *box = lua_touserdata(L, -1);
+        if (box->object == object) { /* else: the state is closing, and the box has let go already */
+            lua_replace(L, -3);
+            lua_pop(L, 1);
+            return true;
+        }
     }
     lua_pop(L, 3);
     return false;
 }
 
 /* Tells the collector about the core's bytes. Looks at live memory only once enough was pushed since, and collects
- * once live memory has grown by half, at least by 64 MB, over what survived the last time. */
+ * once live memory has grown by half, at least by 32 MB, over what survived the last time. */
 static void account(lua_State *L, const sonde_tensor *t)
 {
-    enum { LOOK = 4 << 20, OVERHEAD = 1024 };
+    enum { LOOK = 2 << 20, OVERHEAD = 1024 };
     static _Thread_local size_t debt;
-    const size_t slack = (size_t)64 << 20;
+    const size_t slack = (size_t)32 << 20;
     debt += t->storage->bytes + OVERHEAD;
     if (debt < LOOK) return;
     debt = 0;

@@ -25,14 +25,13 @@ static sonde_status check_exists(const char *path)
     return SONDE_OK;
 }
 
-static sonde_status open_existing(sonde_h5_file *f)
+/* Opens for reading, through SWMR where that is the only way. */
+static sonde_status open_reading(sonde_h5_file *f)
 {
     char reason[512];
     scoped hid_t access_list = h5_file_access(H5F_LIBVER_V18);
-    if (f->writable) H5Pset_file_locking(access_list, true, true);
-    f->id = H5Fopen(f->path, f->writable ? H5F_ACC_RDWR : H5F_ACC_RDONLY, access_list);
+    f->id = H5Fopen(f->path, H5F_ACC_RDONLY, access_list);
     if (f->id < 0 && strstr(h5_reason(reason), "already open for write")) {
-        if (f->writable) return sonde_fail(SONDE_ESTATE, "'%s' is being written, or was when its writer was killed", f->path);
         f->id = H5Fopen(f->path, H5F_ACC_RDONLY | H5F_ACC_SWMR_READ, access_list);
         if (f->id < 0) return h5_fail(SONDE_EIO, "'%s' is being written, or was when its writer was killed", f->path);
     }
@@ -41,10 +40,24 @@ static sonde_status open_existing(sonde_h5_file *f)
         return is_hdf5 ? sonde_fail(SONDE_EFORMAT, "'%s' is damaged: %s", f->path, reason)
                        : sonde_fail(SONDE_EFORMAT, "'%s' is not an HDF5 file", f->path);
     }
-    unsigned intent = 0; /* of a file this process is writing, also the writer's */
+    unsigned intent = 0; /* what this process writes itself is opened as its writer has it */
     H5Fget_intent(f->id, &intent);
     f->live = intent & (H5F_ACC_SWMR_READ | H5F_ACC_SWMR_WRITE);
-    return SONDE_OK;
+    sonde_status status = intent & H5F_ACC_RDWR ? SONDE_OK : h5_try(f->id, f->path);
+    if (status != SONDE_OK) h5_close_id(&f->id);
+    return status;
+}
+
+static sonde_status open_existing(sonde_h5_file *f)
+{
+    SONDE_TRY(open_reading(f));
+    if (!f->writable) return SONDE_OK;
+    H5Fclose(f->id);
+    if (f->live) return sonde_fail(SONDE_ESTATE, "'%s' is being written, or was when its writer was killed", f->path);
+    scoped hid_t access_list = h5_file_access(H5F_LIBVER_V18);
+    H5Pset_file_locking(access_list, true, true);
+    f->id = H5Fopen(f->path, H5F_ACC_RDWR, access_list);
+    return f->id < 0 ? h5_fail(SONDE_EIO, "'%s' cannot be opened for writing", f->path) : SONDE_OK;
 }
 
 static sonde_status create_new(sonde_h5_file *f)
@@ -95,19 +108,25 @@ sonde_status sonde_h5_open(sonde_h5_file **out, const char *path, const char *mo
     return status;
 }
 
-sonde_status sonde_h5_close(sonde_h5_file *f)
+static sonde_status close_file(sonde_h5_file *f, bool publish)
 {
-    if (!f) return SONDE_OK;
     sonde_status status = SONDE_OK;
     h5_enter();
     if (H5Fclose(f->id) < 0) status = h5_fail(SONDE_EIO, "closing '%s' failed", f->path);
     h5_leave();
     if (*f->tmp) {
-        if (status == SONDE_OK) status = h5_rename(f->tmp, f->path);
-        if (status != SONDE_OK) unlink(f->tmp);
+        if (publish && status == SONDE_OK) status = h5_rename(f->tmp, f->path);
+        if (!publish || status != SONDE_OK) unlink(f->tmp);
     }
     sonde_free(f);
     return status;
+}
+
+sonde_status sonde_h5_close(sonde_h5_file *f) { return f ? close_file(f, true) : SONDE_OK; }
+
+void sonde_h5_discard(sonde_h5_file *f)
+{
+    if (f) close_file(f, false);
 }
 
 bool sonde_h5_is_live(const sonde_h5_file *f) { return f->live; }

@@ -132,6 +132,8 @@ typedef struct sonde_h5_file sonde_h5_file;
  * EIO, or EFORMAT for what is no HDF5 file or a damaged one. */
 sonde_status sonde_h5_open(sonde_h5_file **out, const char *path, const char *mode);
 sonde_status sonde_h5_close(sonde_h5_file *file); /* frees it in any case; NULL is fine */
+/* Frees it too, but in mode "w" nothing is left of the new file, and an old PATH stays. */
+void sonde_h5_discard(sonde_h5_file *file);
 bool sonde_h5_is_live(const sonde_h5_file *file); /* opened through SWMR: a run is writing it, or was killed */
 
 typedef enum sonde_h5_kind { SONDE_H5_NOTHING, SONDE_H5_GROUP, SONDE_H5_DATASET } sonde_h5_kind;

@@ -227,34 +227,51 @@ static sonde_status check_part(h5_place *place, const char *part, bool force)
     return h5_check_folder(place->file);
 }
 
+/* Could reading it crash HDF5? The marks are cleared already. */
+static sonde_status try_file(const char *path)
+{
+    scoped hid_t access = h5_file_access(H5F_LIBVER_V110);
+    scoped hid_t file = H5Fopen(path, H5F_ACC_RDONLY, access);
+    return file < 0 ? h5_fail(SONDE_EFORMAT, "'%s' cannot be opened", path) : h5_try(file, path);
+}
+
 static sonde_status mend(const h5_place *place, trimmed *sum)
 {
     SONDE_TRY(h5_place_copy(place));
     h5_enter();
     sonde_status status = revive(place->tmp);
+    if (status == SONDE_OK) status = try_file(place->tmp);
     if (status == SONDE_OK) status = trim_file(place->tmp, sum);
     h5_leave();
     if (status != SONDE_OK) sonde_fail_within("'%s': ", place->part);
     return status;
 }
 
+/* Completes FILE.tmp with FILE.side, or without it if it is damaged: then it is kept under another name. */
+static sonde_status complete(const h5_place *place, trimmed *sum, bool *side_lost)
+{
+    sonde_h5_end end = { .status = "recovered", .n_steps = sum->last_step, .wall_seconds = sum->seconds };
+    if (access(place->side, F_OK)) return h5_complete(place, NULL, &end);
+    h5_enter();
+    sonde_status status = try_file(place->side);
+    h5_leave();
+    if (status == SONDE_OK) {
+        status = h5_complete(place, place->side, &end);
+        if (status != SONDE_EFORMAT && status != SONDE_EARG) return status;
+        SONDE_TRY(mend(place, sum)); /* half of it is in FILE.tmp */
+    }
+    char damaged[4200];
+    snprintf(damaged, sizeof damaged, "%s.damaged", place->side);
+    SONDE_TRY(h5_complete(place, NULL, &end));
+    *side_lost = true;
+    return h5_rename(place->side, damaged);
+}
+
 static sonde_status recover(const h5_place *place, sonde_h5_recovered *out)
 {
     trimmed sum = { 0 };
     SONDE_TRY(mend(place, &sum));
-    sonde_h5_end end = { .status = "recovered", .n_steps = sum.last_step, .wall_seconds = sum.seconds };
-    bool has_side = access(place->side, F_OK) == 0;
-    sonde_status status = h5_complete(place, has_side ? place->side : NULL, &end);
-    if (status == SONDE_EFORMAT || status == SONDE_EARG) { /* of FILE.side: go on without it */
-        char lost[4200];
-        snprintf(lost, sizeof lost, "%s.damaged", place->side);
-        SONDE_TRY(mend(place, &sum));
-        SONDE_TRY(h5_complete(place, NULL, &end));
-        SONDE_TRY(h5_rename(place->side, lost));
-        out->side_lost = true;
-        status = SONDE_OK;
-    }
-    SONDE_TRY(status);
+    SONDE_TRY(complete(place, &sum, &out->side_lost));
     snprintf(out->path, sizeof out->path, "%s", place->file);
     out->n_steps = sum.last_step;
     out->rows_dropped = sum.dropped;

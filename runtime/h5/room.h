@@ -50,6 +50,10 @@ sonde_status h5_read_dataset(hid_t dataset, const char *what, sonde_h5_type type
                              const int64_t *count, sonde_h5_value *out);
 sonde_status h5_read_attribute(hid_t object, const char *name, const char *what, sonde_h5_value *out);
 
+/* Reads everything that could crash HDF5 in a child process first; EFORMAT if it does. `file` must be open for reading
+ * only (a child that flushed would spoil it). About 5 ms. (trial.c) */
+sonde_status h5_try(hid_t file, const char *path);
+
 /* ---- objects (object.c) -------------------------------------------------------------------------------- */
 
 sonde_h5_kind h5_kind(hid_t file, const char *path); /* follows links; NOTHING for a dead one */

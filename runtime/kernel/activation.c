@@ -8,19 +8,32 @@ sonde_activation_facts sonde_activation_facts_of(const sonde_activation *activat
 {
     double a = activation->a;
     switch (activation->kind) {
-    case SONDE_SIGMOID: return (sonde_activation_facts){"sigmoid", 0.25, true};
-    case SONDE_TANH: return (sonde_activation_facts){"tanh", 1, true};
-    case SONDE_RELU: return (sonde_activation_facts){"relu", 1, false};
-    case SONDE_LEAKY_RELU: return (sonde_activation_facts){"leaky_relu", fmax(1, fabs(a)), false};
-    case SONDE_ELU: return (sonde_activation_facts){"elu", fmax(1, fabs(a)), false};           /* a e^x, x <= 0 */
-    case SONDE_SELU: return (sonde_activation_facts){"selu", 1.7580993408473766, false};       /* scale alpha, at 0 */
-    case SONDE_GELU: return (sonde_activation_facts){"gelu", 1.1289041451851548, false};       /* at sqrt(2) */
-    case SONDE_GELU_TANH: return (sonde_activation_facts){"gelu_tanh", 1.1289930686587712, false};
-    case SONDE_SILU: return (sonde_activation_facts){"silu", 1.0998393201288669, false};       /* at 2.39936 */
-    case SONDE_SOFTPLUS: return (sonde_activation_facts){"softplus", 1, false};
-    case SONDE_SOFTSIGN: return (sonde_activation_facts){"softsign", 1, true};
-    case SONDE_HARDTANH: return (sonde_activation_facts){"hardtanh", 1, true};
-    default: return (sonde_activation_facts){"unknown", (double)NAN, false};
+    case SONDE_SIGMOID:
+        return (sonde_activation_facts){"sigmoid", 0.25, true};
+    case SONDE_TANH:
+        return (sonde_activation_facts){"tanh", 1, true};
+    case SONDE_RELU:
+        return (sonde_activation_facts){"relu", 1, false};
+    case SONDE_LEAKY_RELU:
+        return (sonde_activation_facts){"leaky_relu", fmax(1, fabs(a)), false};
+    case SONDE_ELU:
+        return (sonde_activation_facts){"elu", fmax(1, fabs(a)), false}; /* a e^x, x <= 0 */
+    case SONDE_SELU:
+        return (sonde_activation_facts){"selu", 1.7580993408473766, false}; /* scale alpha, at 0 */
+    case SONDE_GELU:
+        return (sonde_activation_facts){"gelu", 1.1289041451851548, false}; /* at sqrt(2) */
+    case SONDE_GELU_TANH:
+        return (sonde_activation_facts){"gelu_tanh", 1.1289930686587712, false};
+    case SONDE_SILU:
+        return (sonde_activation_facts){"silu", 1.0998393201288669, false}; /* at 2.39936 */
+    case SONDE_SOFTPLUS:
+        return (sonde_activation_facts){"softplus", 1, false};
+    case SONDE_SOFTSIGN:
+        return (sonde_activation_facts){"softsign", 1, true};
+    case SONDE_HARDTANH:
+        return (sonde_activation_facts){"hardtanh", 1, true};
+    default:
+        return (sonde_activation_facts){"unknown", (double)NAN, false};
     }
 }
 
@@ -31,9 +44,12 @@ bool sonde_activation_uses_output(const sonde_activation *activation)
     case SONDE_SIGMOID:
     case SONDE_TANH:
     case SONDE_RELU:
-    case SONDE_HARDTANH: return true;
-    case SONDE_LEAKY_RELU: return activation->a >= 0;
-    default: return false;
+    case SONDE_HARDTANH:
+        return true;
+    case SONDE_LEAKY_RELU:
+        return activation->a >= 0;
+    default:
+        return false;
     }
 }
 

@@ -23,7 +23,8 @@ void sonde_parallel(int tiles, void (*body)(void *context, int tile), void *cont
 /* ---- matrix products: the one door ---------------------------------------------------------------------- */
 
 /* C [m,n] = (add ? C : 0) + op(A) op(B), all row-major; lda.. are row lengths in elements.
- * op(A) is [m,k]: A is [m,k], or [k,m] if trans_a. op(B) is [k,n]: B is [k,n], or [n,k] if trans_b. BLAS on one thread. */
+ * op(A) is [m,k]: A is [m,k], or [k,m] if trans_a. op(B) is [k,n]: B is [k,n], or [n,k] if trans_b. C overlaps neither.
+ * Fastest with B straight: a small transposed B costs a third of the speed. */
 void sonde_matmul_kernel(sonde_dtype dtype, void *c, const void *a, const void *b, int64_t m, int64_t n, int64_t k,
                          int64_t lda, int64_t ldb, int64_t ldc, bool trans_a, bool trans_b, bool add);
 /* out [columns, rows] = in [rows, columns] */
@@ -50,20 +51,22 @@ typedef struct sonde_activation_facts {
 } sonde_activation_facts;
 sonde_activation_facts sonde_activation_facts_of(const sonde_activation *activation);
 
-void sonde_activation_forward(const sonde_activation *activation, sonde_dtype dtype, void *y, const void *x, size_t n); /* y may be x */
+/* y may be x. An element's bits depend on its value alone, not on its place. */
+void sonde_activation_forward(const sonde_activation *activation, sonde_dtype dtype, void *y, const void *x, size_t n);
 /* dx (+)= dy * φ'. Uses y where φ' can be had from it (sonde_activation_uses_output), else x; the other may be NULL. */
 void sonde_activation_backward(const sonde_activation *activation, sonde_dtype dtype, void *dx, const void *dy,
                                const void *x, const void *y, size_t n, bool add);
 bool sonde_activation_uses_output(const sonde_activation *activation);
 /* slope[i] = φ'(x[i]), by the expression backward uses, for tests and theory; slope may be x. */
-void sonde_activation_slope(const sonde_activation *activation, sonde_dtype dtype, void *slope, const void *x, size_t n);
+void sonde_activation_slope(const sonde_activation *activation, sonde_dtype dtype, void *slope, const void *x,
+                            size_t n);
 
 /* ---- statistics (probe) --------------------------------------------------------------------------------- */
 
 /* Of n elements, fixed order; merged across blocks by sonde_moments_merge. Accumulated so that they neither overflow
  * nor underflow: the sums are in units of `scale`, a power of two (always 1 for float32; for float64 near the largest
- * element where squares would leave the range). Non-finite elements make the moments non-finite and are counted. Read
- * them through the getters; {0} is the moments of nothing. */
+ * element where squares would leave the range). float32: Σ|x| and Σx² to 2e-6 at worst, usually 1e-7. Non-finite
+ * elements make the moments non-finite and are counted. Read them through the getters; {0} is the moments of nothing. */
 typedef struct sonde_moments {
     uint64_t n, n_zero, n_positive, n_subnormal, n_nonfinite;
     double abs_max;
@@ -80,29 +83,30 @@ double sonde_moments_l2(const sonde_moments *m);
 
 #define SONDE_BINADE_LOW (-150)
 #define SONDE_BINADE_COUNT 278 /* -150 .. 127 */
-/* Adds to counts[binade] floor(log2|x|) (end bins collect what lies beyond); zeros, subnormals (of the dtype, counted in
- * their bin too) and non-finite ones apart. */
+/* Adds to counts[binade] floor(log2|x|) (end bins collect what lies beyond); zeros, subnormals (of the dtype, counted
+ * in their bin too) and non-finite ones apart. */
 typedef struct sonde_histogram {
     uint32_t counts[SONDE_BINADE_COUNT], n_zero, n_subnormal, n_nonfinite;
 } sonde_histogram;
 void sonde_histogram_kernel(sonde_histogram *out, sonde_dtype dtype, const void *x, size_t n);
 
-/* Of an activation, over its input x and output y [rows, units, inner] (unit = axis 1): sum of φ'², how many |φ'| < 5 % of
- * the maximum; alive[unit] becomes 1 where some φ' was not exactly 0, else it stays. Uses y where φ' can be had from it
- * (sonde_activation_uses_output), else x; the other may be NULL. */
+/* Of an activation, over its input x and output y [rows, units, inner] (unit = axis 1): sum of φ'², how many |φ'| < 5 %
+ * of the maximum; alive[unit] becomes 1 where some φ' was not exactly 0, else it stays. Uses y where φ' can be had from
+ * it (sonde_activation_uses_output), else x; the other may be NULL. *out is overwritten. */
 typedef struct sonde_slopes {
     double sum_sq; /* of φ' */
     uint64_t n, n_saturated;
 } sonde_slopes;
 void sonde_slopes_kernel(sonde_slopes *out, uint8_t *alive, const sonde_activation *activation, sonde_dtype dtype,
                          const void *x, const void *y, int64_t rows, int64_t units, int64_t inner);
-/* Mean cosine between different rows: (‖Σ x_i/‖x_i‖‖² − B)/(B(B−1)); scratch: `columns` doubles. NaN for B < 2. */
+/* Mean cosine between different rows: (‖Σ x_i/‖x_i‖‖² − B)/(B(B−1)); scratch: `columns` doubles. NaN for B < 2
+ * and where a row is 0 and has no direction. */
 double sonde_sample_cosine_kernel(sonde_dtype dtype, const void *x, int64_t rows, int64_t columns, double *scratch);
 
 /* ---- optimiser steps ------------------------------------------------------------------------------------ */
 
-/* What a step's pass can tell on the side about one parameter, from the weights as stored (float32: sums to 1e-6). *stats
- * is overwritten. NULL: not wanted; the weights' bits are the same either way. */
+/* What a step's pass can tell on the side about one parameter, from the weights as stored (float32: sums to 2e-6).
+ * *stats is overwritten. NULL: not wanted; the weights' bits are the same either way. */
 typedef struct sonde_update_stats {
     double weight_sq, update_sq;  /* Σ w² before the step, Σ Δw² as stored */
     uint64_t n, n_unchanged;      /* elements; those with g != 0 and Δw == 0 */

@@ -5,8 +5,8 @@
 /* LAPACK's Fortran interface: Debian's OpenBLAS carries it, without LAPACKE. */
 extern void dgeqrf_(const int *m, const int *n, double *a, const int *lda, double *tau, double *work, const int *lwork,
                     int *info);
-extern void dorgqr_(const int *m, const int *n, const int *k, double *a, const int *lda, const double *tau, double *work,
-                    const int *lwork, int *info);
+extern void dorgqr_(const int *m, const int *n, const int *k, double *a, const int *lda, const double *tau,
+                    double *work, const int *lwork, int *info);
 
 static sonde_status check(const char *routine, int info)
 {

@@ -1,6 +1,5 @@
-/* The one door for matrix products. Measured on a Zen 4 core (GFLOP/s, float32): OpenBLAS 0.3.21 has fine kernels for
- * products of at most a million multiplications (110) and packs anything larger (95); sonde_gemm reaches 105-115 there
- * as long as B is straight. So small ones, a transposed B and ragged widths go to BLAS, the rest to sonde_gemm.
+/* The one door for matrix products: OpenBLAS, on one thread. Large products are cut into tiles by their shape, which
+ * sonde_parallel spreads over the run's threads: the bits are the same for any number of them.
  */
 #include "kernel/kernel.h"
 #include "kernel/real/kernels.h"
@@ -11,9 +10,8 @@
 #include <pthread.h>
 #include <string.h>
 
-static const double BLAS_SMALL = 1e6;    /* multiplications up to which OpenBLAS does not pack */
-static const double CUT_FROM = 1 << 24;  /* multiplications from which a product is cut into tiles for the threads, */
-enum { CUT = 256 };                      /* of this many rows or columns, the longer of the two */
+static const double CUT_FROM = 1 << 24; /* multiplications from which a product is cut into tiles for the threads, */
+enum { CUT = 256 };                     /* of this many rows or columns, the longer of the two */
 
 typedef struct product {
     sonde_dtype dtype;
@@ -23,22 +21,9 @@ typedef struct product {
     bool trans_a, trans_b, add;
 } product;
 
-static void one_blas_thread(void) { openblas_set_num_threads(1); }
-
-static int64_t gemm_lanes(sonde_dtype dtype)
+static void one_blas_thread(void)
 {
-    return dtype == SONDE_FLOAT32 ? sonde_gemm_lanes_f32() : sonde_gemm_lanes_f64();
-}
-
-static void run_gemm(const product *p)
-{
-    int64_t row = p->trans_a ? 1 : p->lda, column = p->trans_a ? p->lda : 1;
-    if (p->dtype == SONDE_FLOAT32)
-        sonde_gemm_f32((float *)p->c, (const float *)p->a, (const float *)p->b, p->m, p->n, p->k, row, column, p->ldb,
-                       p->ldc, p->add);
-    else
-        sonde_gemm_f64((double *)p->c, (const double *)p->a, (const double *)p->b, p->m, p->n, p->k, row, column,
-                       p->ldb, p->ldc, p->add);
+    openblas_set_num_threads(1);
 }
 
 static void run_blas(const product *p)
@@ -78,12 +63,8 @@ static void run_plain(const product *p)
 
 static void run(const product *p)
 {
-    int64_t lanes = gemm_lanes(p->dtype);
-    bool small = (double)p->m * (double)p->n * (double)p->k <= BLAS_SMALL;
-    if (!p->trans_b && lanes && p->n % lanes == 0 && !small)
-        run_gemm(p);
-    else if (p->m > INT_MAX || p->n > INT_MAX || p->k > INT_MAX || p->lda > INT_MAX || p->ldb > INT_MAX ||
-             p->ldc > INT_MAX)
+    if (p->m > INT_MAX || p->n > INT_MAX || p->k > INT_MAX || p->lda > INT_MAX || p->ldb > INT_MAX ||
+        p->ldc > INT_MAX)
         run_plain(p);
     else
         run_blas(p);
@@ -113,14 +94,25 @@ static void zero(const product *p)
 }
 
 /* A matrix of one row has no stride to speak of; BLAS wants one all the same. */
-static int64_t stride(int64_t given, int64_t rows, int64_t columns) { return rows == 1 && given < columns ? columns : given; }
+static int64_t stride(int64_t given, int64_t rows, int64_t columns)
+{
+    return rows == 1 && given < columns ? columns : given;
+}
 
 void sonde_matmul_kernel(sonde_dtype dtype, void *c, const void *a, const void *b, int64_t m, int64_t n, int64_t k,
                          int64_t lda, int64_t ldb, int64_t ldc, bool trans_a, bool trans_b, bool add)
 {
     if (m <= 0 || n <= 0) return;
-    product p = {.dtype = dtype, .c = c, .a = a, .b = b, .m = m, .n = n, .k = k, .trans_a = trans_a,
-                 .trans_b = trans_b, .add = add};
+    product p = {.dtype = dtype,
+                 .c = c,
+                 .a = a,
+                 .b = b,
+                 .m = m,
+                 .n = n,
+                 .k = k,
+                 .trans_a = trans_a,
+                 .trans_b = trans_b,
+                 .add = add};
     p.lda = trans_a ? stride(lda, k, m) : stride(lda, m, k);
     p.ldb = trans_b ? stride(ldb, n, k) : stride(ldb, k, n);
     p.ldc = stride(ldc, m, n);

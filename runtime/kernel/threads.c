@@ -21,7 +21,7 @@ static job *current;
 static uint64_t generation; /* of jobs: a worker takes each once */
 static int busy;            /* workers that have not finished the current job */
 static bool stopping;
-static atomic_int workers;  /* changes only behind the door */
+static atomic_int workers; /* changes only behind the door */
 static pthread_t handles[MAX_THREADS];
 static _Thread_local bool inside; /* a tile: what it starts runs in place */
 
@@ -93,7 +93,10 @@ sonde_status sonde_threads_set(int n)
     return status;
 }
 
-int sonde_threads(void) { return workers + 1; }
+int sonde_threads(void)
+{
+    return workers + 1;
+}
 
 void sonde_parallel(int tiles, void (*body)(void *context, int tile), void *context)
 {

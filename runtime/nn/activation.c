@@ -30,13 +30,26 @@ static void describe(const sonde_module *self, char *text, size_t size)
     sonde_nn_number(a, f->a);
     sonde_nn_number(b, f->b);
     switch (f->kind) {
-    case SONDE_LEAKY_RELU: snprintf(text, size, "negative_slope=%s", a); break;
-    case SONDE_ELU: snprintf(text, size, "alpha=%s", a); break;
-    case SONDE_GELU: snprintf(text, size, "approximate='none'"); break;
-    case SONDE_GELU_TANH: snprintf(text, size, "approximate='tanh'"); break;
-    case SONDE_SOFTPLUS: snprintf(text, size, "beta=%s, threshold=%s", a, b); break;
-    case SONDE_HARDTANH: snprintf(text, size, "min_val=%s, max_val=%s", a, b); break;
-    default: break;
+    case SONDE_LEAKY_RELU:
+        snprintf(text, size, "negative_slope=%s", a);
+        break;
+    case SONDE_ELU:
+        snprintf(text, size, "alpha=%s", a);
+        break;
+    case SONDE_GELU:
+        snprintf(text, size, "approximate='none'");
+        break;
+    case SONDE_GELU_TANH:
+        snprintf(text, size, "approximate='tanh'");
+        break;
+    case SONDE_SOFTPLUS:
+        snprintf(text, size, "beta=%s, threshold=%s", a, b);
+        break;
+    case SONDE_HARDTANH:
+        snprintf(text, size, "min_val=%s, max_val=%s", a, b);
+        break;
+    default:
+        break;
     }
     size_t length = strlen(text);
     if (state->inplace) snprintf(text + length, size - length, "%sinplace=true", length ? ", " : "");
@@ -55,7 +68,9 @@ static bool inplace(const sonde_module *self)
 }
 
 #define ACTIVATION(class_name)                                                                                         \
-    {.name = class_name, .forward = forward, .describe = describe, .activation = activation_of, .inplace = inplace}
+    {                                                                                                                  \
+        .name = class_name, .forward = forward, .describe = describe, .activation = activation_of, .inplace = inplace  \
+    }
 
 /* A class, the kinds it takes (the first is its default) and its parameters' defaults. */
 static const struct row {

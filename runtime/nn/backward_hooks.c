@@ -7,12 +7,12 @@
 struct sonde_hooked_call {
     int refs; /* the call's while it runs, and one for each node */
     sonde_module *module;
-    int n_in, n_out;                 /* values that go in and come out */
-    int n_inputs, n_outputs;         /* those of them that need a gradient, and which they are */
+    int n_in, n_out;         /* values that go in and come out */
+    int n_inputs, n_outputs; /* those of them that need a gradient, and which they are */
     int input[SONDE_OP_MAX_OUT], output[SONDE_OP_MAX_OUT];
-    sonde_dtype dtype[SONDE_OP_MAX_OUT];   /* of the inputs */
-    uint32_t version[SONDE_OP_MAX_OUT];    /* of their copies before forward */
-    bool reached;                          /* this backward has passed the output node */
+    sonde_dtype dtype[SONDE_OP_MAX_OUT]; /* of the inputs */
+    uint32_t version[SONDE_OP_MAX_OUT];  /* of their copies before forward */
+    bool reached;                        /* this backward has passed the output node */
     sonde_values grad_out;
 };
 
@@ -52,12 +52,13 @@ static sonde_status check_replacement(const sonde_hooked_call *call, const sonde
 {
     const char *class = call->module->class->name;
     if (r->n != call->n_in)
-        return sonde_fail(SONDE_EARG, "a backward hook of %s returned %d gradients for %d inputs", class, r->n, call->n_in);
+        return sonde_fail(SONDE_EARG, "a backward hook of %s returned %d gradients for %d inputs", class, r->n,
+                          call->n_in);
     if (call->n_inputs == 0)
         for (int i = 0; i < r->n; i++)
             if (r->t[i])
-                return sonde_fail(SONDE_EARG, "a backward hook of %s replaced a gradient, but none of its inputs has one",
-                                  class);
+                return sonde_fail(SONDE_EARG,
+                                  "a backward hook of %s replaced a gradient, but none of its inputs has one", class);
     for (int k = 0; k < call->n_inputs; k++) {
         const sonde_tensor *g = r->t[call->input[k]];
         if (!g) continue;
@@ -67,9 +68,10 @@ static sonde_status check_replacement(const sonde_hooked_call *call, const sonde
         for (int d = 0; fits && d < ndim; d++) fits = g->shape[d] == shape[d];
         if (fits) continue;
         char want[SONDE_SHAPE_TEXT], got[SONDE_SHAPE_TEXT];
-        return sonde_fail(SONDE_ESHAPE, "a backward hook of %s returned a %s gradient of shape %s for input %d, expected %s %s",
-                          class, sonde_dtype_name(g->dtype), sonde_shape_text(got, g->ndim, g->shape), call->input[k] + 1,
-                          sonde_dtype_name(call->dtype[k]), sonde_shape_text(want, ndim, shape));
+        return sonde_fail(SONDE_ESHAPE,
+                          "a backward hook of %s returned a %s gradient of shape %s for input %d, expected %s %s",
+                          class, sonde_dtype_name(g->dtype), sonde_shape_text(got, g->ndim, g->shape),
+                          call->input[k] + 1, sonde_dtype_name(call->dtype[k]), sonde_shape_text(want, ndim, shape));
     }
     return SONDE_OK;
 }
@@ -122,8 +124,10 @@ static sonde_status input_backward(sonde_node *node)
 {
     sonde_hooked_call *call = *(sonde_hooked_call *const *)sonde_node_args(node);
     if (!call->reached)
-        return sonde_fail(SONDE_ESTATE, "a gradient reached the inputs of %s, which has backward hooks, without passing "
-                          "through its outputs", call->module->class->name);
+        return sonde_fail(SONDE_ESTATE,
+                          "a gradient reached the inputs of %s, which has backward hooks, without passing "
+                          "through its outputs",
+                          call->module->class->name);
     sonde_values grad_in = {.n = call->n_in};
     for (int k = 0; k < call->n_inputs; k++) {
         sonde_tensor *g = sonde_node_grad(node, k);
@@ -137,8 +141,10 @@ static sonde_status input_backward(sonde_node *node)
 }
 
 #define HOOK_ROW(label, n, walk_back)                                                                                  \
-    {.name = label, .n_out = n, .args_size = sizeof(sonde_hooked_call *), .shape = copy_shape,                         \
-     .forward = copy_forward, .backward = walk_back, .free_args = release_args}
+    {                                                                                                                  \
+        .name = label, .n_out = n, .args_size = sizeof(sonde_hooked_call *), .shape = copy_shape,                      \
+        .forward = copy_forward, .backward = walk_back, .free_args = release_args                                      \
+    }
 
 _Static_assert(SONDE_OP_MAX_OUT == 4, "one row for each number of outputs");
 /* A row has a fixed number of outputs. */
@@ -152,15 +158,18 @@ static const sonde_op output_rows[SONDE_OP_MAX_OUT] = {
 /* ---- around the call ------------------------------------------------------------------------------------- */
 
 /* Leads the values that need a gradient through a node; notes which they are. */
-static sonde_status lead_through(sonde_hooked_call *call, const sonde_op *rows, sonde_values *values, int *n, int *which)
+static sonde_status lead_through(sonde_hooked_call *call, const sonde_op *rows, sonde_values *values, int *n,
+                                 int *which)
 {
     sonde_tensor *in[SONDE_OP_MAX_OUT], *out[SONDE_OP_MAX_OUT];
     *n = 0;
     for (int i = 0; i < values->n; i++) {
         if (!values->t[i] || !values->t[i]->requires_grad) continue;
         if (*n == SONDE_OP_MAX_OUT)
-            return sonde_fail(SONDE_EARG, "a module with backward hooks takes and returns at most %d tensors that need a "
-                              "gradient", SONDE_OP_MAX_OUT);
+            return sonde_fail(SONDE_EARG,
+                              "a module with backward hooks takes and returns at most %d tensors that need a "
+                              "gradient",
+                              SONDE_OP_MAX_OUT);
         which[*n] = i;
         in[(*n)++] = values->t[i];
     }

@@ -38,7 +38,8 @@ static void describe(const sonde_module *self, char *text, size_t size)
     const batch_norm_state *state = self->state;
     char eps[32], momentum[32];
     snprintf(text, size, "%lld, eps=%s, momentum=%s, affine=%s, track_running_stats=%s", (long long)state->features,
-             sonde_nn_number(eps, state->eps), isnan(state->momentum) ? "nil" : sonde_nn_number(momentum, state->momentum),
+             sonde_nn_number(eps, state->eps),
+             isnan(state->momentum) ? "nil" : sonde_nn_number(momentum, state->momentum),
              state->affine ? "true" : "false", state->track ? "true" : "false");
 }
 
@@ -75,12 +76,14 @@ sonde_status sonde_batch_norm1d_new(sonde_module **out, int64_t num_features, do
                                     bool track_running_stats, sonde_dtype dtype)
 {
     if (num_features < 1)
-        return sonde_fail(SONDE_EARG, "BatchNorm1d: num_features must be at least 1, got %lld", (long long)num_features);
+        return sonde_fail(SONDE_EARG, "BatchNorm1d: num_features must be at least 1, got %lld",
+                          (long long)num_features);
     if (!(eps >= 0)) return sonde_fail(SONDE_EARG, "BatchNorm1d: eps must not be negative, got %g", eps);
     if (momentum < 0 || momentum > 1)
         return sonde_fail(SONDE_EARG, "BatchNorm1d: momentum must be between 0 and 1, got %g", momentum);
     if (!sonde_dtype_is_float(dtype))
-        return sonde_fail(SONDE_EDTYPE, "BatchNorm1d: dtype must be float32 or float64, got %s", sonde_dtype_name(dtype));
+        return sonde_fail(SONDE_EDTYPE, "BatchNorm1d: dtype must be float32 or float64, got %s",
+                          sonde_dtype_name(dtype));
     batch_norm_state *state = sonde_alloc(sizeof *state);
     if (!state) return SONDE_ENOMEM;
     *state = (batch_norm_state){num_features, eps, momentum, affine, track_running_stats};

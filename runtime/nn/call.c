@@ -82,11 +82,11 @@ static sonde_status call(sonde_module *m, const char *name, const sonde_values *
     out->n = 0;
     *top = &here;
     sonde_module_retain(m);
-    sonde_status status = here.depth <= SONDE_MAX_NESTING
-                              ? sonde_module_check_arguments(m, in)
-                              : sonde_fail(SONDE_ESTATE, "modules call each other more than %d deep", SONDE_MAX_NESTING);
-    if (status == SONDE_OK)
-        status = m->hooks ? sonde_module_call_hooked(m, in, out) : m->class->forward(m, in, out);
+    sonde_status status =
+        here.depth <= SONDE_MAX_NESTING
+            ? sonde_module_check_arguments(m, in)
+            : sonde_fail(SONDE_ESTATE, "modules call each other more than %d deep", SONDE_MAX_NESTING);
+    if (status == SONDE_OK) status = m->hooks ? sonde_module_call_hooked(m, in, out) : m->class->forward(m, in, out);
     if (status != SONDE_OK && status != SONDE_ECALLBACK) name_layer(&here);
     *top = here.up;
     sonde_module_release(m);

@@ -89,8 +89,7 @@ static sonde_status run_hooks(sonde_module *m, const sonde_values *in, sonde_val
 static void run_watchers(sonde_module *m, const sonde_values *in, const sonde_values *out)
 {
     sonde_hook_walk walk = sonde_hooks_walk(&m->hooks->watch);
-    for (sonde_handle *h; (h = sonde_hooks_next(&walk));)
-        ((sonde_module_watcher)h->callback)(h->context, m, in, out);
+    for (sonde_handle *h; (h = sonde_hooks_next(&walk));) ((sonde_module_watcher)h->callback)(h->context, m, in, out);
     sonde_hooks_end(&walk);
 }
 

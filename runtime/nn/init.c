@@ -4,7 +4,8 @@
  *            var = gain² · 2/(fan_in + fan_out)
  *   kaiming  He et al. 2015, "Delving deep into rectifiers": var = gain²/fan
  *   lecun    LeCun et al. 1998, "Efficient BackProp": var = 1/fan_in
- *   orthogonal  Saxe et al. 2014, "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks"
+ *   orthogonal  Saxe et al. 2014, "Exact solutions to the nonlinear dynamics of learning in deep linear networks"
+ *
  * A uniform distribution of variance v is U(-√(3v), √(3v)).
  */
 #include "nn/nn.h"
@@ -73,8 +74,8 @@ sonde_status sonde_init_fans(const sonde_tensor *w, int64_t *fan_in, int64_t *fa
 
 sonde_status sonde_init_gain(const char *nonlinearity, double param, double *gain)
 {
-    static const char *const linear[] = {"linear",           "conv1d",           "conv2d",          "conv3d", "sigmoid",
-                                         "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"};
+    static const char *const linear[] = {"linear",  "conv1d",           "conv2d",           "conv3d",
+                                         "sigmoid", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"};
     for (size_t i = 0; i < sizeof linear / sizeof *linear; i++) {
         if (strcmp(nonlinearity, linear[i]) == 0) {
             *gain = 1;

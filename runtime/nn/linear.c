@@ -35,8 +35,8 @@ sonde_status sonde_linear_new(sonde_module **out, int64_t in_features, int64_t o
     sonde_module *m = NULL;
     SONDE_TRY(sonde_module_new(&m, &linear_class, NULL));
     double bound = 1.0 / sqrt((double)in_features);
-    sonde_status status = sonde_module_make_parameter(m, "weight", dtype, 2, (int64_t[]){out_features, in_features},
-                                                      -bound, bound);
+    sonde_status status =
+        sonde_module_make_parameter(m, "weight", dtype, 2, (int64_t[]){out_features, in_features}, -bound, bound);
     if (status == SONDE_OK)
         status = bias ? sonde_module_make_parameter(m, "bias", dtype, 1, &out_features, -bound, bound)
                       : sonde_module_set_parameter(m, "bias", NULL, false);

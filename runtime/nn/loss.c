@@ -47,7 +47,8 @@ static const sonde_module_class bce_class = {
 static sonde_status check_weight(const char *class, const char *name, const sonde_tensor *weight)
 {
     if (!weight || sonde_dtype_is_float(weight->dtype)) return SONDE_OK;
-    return sonde_fail(SONDE_EDTYPE, "%s: %s must be a float tensor, got %s", class, name, sonde_dtype_name(weight->dtype));
+    return sonde_fail(SONDE_EDTYPE, "%s: %s must be a float tensor, got %s", class, name,
+                      sonde_dtype_name(weight->dtype));
 }
 
 static sonde_status make(sonde_module **out, const sonde_module_class *class, loss_state options)
@@ -63,7 +64,8 @@ static sonde_status make(sonde_module **out, const sonde_module_class *class, lo
 }
 
 /* Gives m its buffers, or gives it up. */
-static sonde_status finish(sonde_module **out, sonde_module *m, int n, const char *const *names, sonde_tensor *const *weights)
+static sonde_status finish(sonde_module **out, sonde_module *m, int n, const char *const *names,
+                           sonde_tensor *const *weights)
 {
     for (int i = 0; i < n; i++) {
         sonde_status status = sonde_module_set_parameter(m, names[i], weights[i], true);
@@ -81,7 +83,8 @@ sonde_status sonde_cross_entropy_loss_new(sonde_module **out, sonde_tensor *weig
 {
     SONDE_TRY(check_weight("CrossEntropyLoss", "weight", weight));
     if (!(label_smoothing >= 0 && label_smoothing <= 1))
-        return sonde_fail(SONDE_EARG, "CrossEntropyLoss: label_smoothing must be between 0 and 1, got %g", label_smoothing);
+        return sonde_fail(SONDE_EARG, "CrossEntropyLoss: label_smoothing must be between 0 and 1, got %g",
+                          label_smoothing);
     sonde_module *m = NULL;
     SONDE_TRY(make(&m, &cross_entropy_class, (loss_state){ignore_index, label_smoothing, reduction}));
     return finish(out, m, 1, (const char *const[]){"weight"}, &weight);
@@ -99,5 +102,6 @@ sonde_status sonde_bce_with_logits_loss_new(sonde_module **out, sonde_tensor *we
     SONDE_TRY(check_weight("BCEWithLogitsLoss", "pos_weight", pos_weight));
     sonde_module *m = NULL;
     SONDE_TRY(make(&m, &bce_class, (loss_state){.reduction = reduction}));
-    return finish(out, m, 2, (const char *const[]){"weight", "pos_weight"}, (sonde_tensor *const[]){weight, pos_weight});
+    return finish(out, m, 2, (const char *const[]){"weight", "pos_weight"},
+                  (sonde_tensor *const[]){weight, pos_weight});
 }

@@ -68,8 +68,8 @@ static sonde_status exchange(conversion *item)
 {
     SONDE_TRY(sonde_set_grad(item->tensor, NULL));
     sonde_tensor *to = item->tensor, *from = item->converted, old = *to;
-    to->dtype = from->dtype, to->storage = from->storage, to->offset = from->offset;
-    from->dtype = old.dtype, from->storage = old.storage, from->offset = old.offset;
+    to->dtype = from->dtype, to->storage = from->storage, to->offset = from->offset, to->base = from->base;
+    from->dtype = old.dtype, from->storage = old.storage, from->offset = old.offset, from->base = old.base;
     for (int d = 0; d < to->ndim; d++) {
         to->stride[d] = from->stride[d];
         from->stride[d] = old.stride[d];
@@ -80,7 +80,8 @@ static sonde_status exchange(conversion *item)
 sonde_status sonde_module_to(sonde_module *root, sonde_dtype dtype)
 {
     if (!sonde_dtype_is_float(dtype))
-        return sonde_fail(SONDE_EDTYPE, "a module's parameters are float32 or float64, not %s", sonde_dtype_name(dtype));
+        return sonde_fail(SONDE_EDTYPE, "a module's parameters are float32 or float64, not %s",
+                          sonde_dtype_name(dtype));
     conversions all = {.dtype = dtype};
     sonde_status status = sonde_module_visit_parameters(root, false, convert, &all);
     if (status == SONDE_OK) status = sonde_module_visit_parameters(root, true, convert, &all);

@@ -116,8 +116,7 @@ static sonde_status grow(void **array, int n, size_t size)
 sonde_status sonde_module_set_parameter(sonde_module *m, const char *name, sonde_tensor *tensor, bool is_buffer)
 {
     SONDE_TRY(check_name(m, is_buffer ? "buffer" : "parameter", name));
-    if (find_child(m, name) >= 0)
-        return sonde_fail(SONDE_EARG, "%s has a child '%s' already", m->class->name, name);
+    if (find_child(m, name) >= 0) return sonde_fail(SONDE_EARG, "%s has a child '%s' already", m->class->name, name);
     if (tensor && !is_buffer) {
         if (!sonde_dtype_is_float(tensor->dtype))
             return sonde_fail(SONDE_EDTYPE, "parameter '%s' of %s must be a float tensor, got %s", name, m->class->name,
@@ -184,8 +183,8 @@ sonde_status sonde_module_make_parameter(sonde_module *m, const char *name, sond
     sonde_nn_random_parameter(&stream);
     sonde_tensor *tensor = NULL;
     SONDE_TRY(sonde_tensor_new(&tensor, dtype, ndim, shape));
-    sonde_status status = low == high ? sonde_init_constant_(tensor, low)
-                                      : sonde_init_uniform_(tensor, &stream, low, high);
+    sonde_status status =
+        low == high ? sonde_init_constant_(tensor, low) : sonde_init_uniform_(tensor, &stream, low, high);
     if (status == SONDE_OK) status = sonde_requires_grad_(tensor, true);
     if (status == SONDE_OK) status = sonde_module_set_parameter(m, name, tensor, false);
     sonde_tensor_release(tensor);

@@ -5,7 +5,7 @@
  * Names:     a child is known by its name, "1", "2", … where none was given; a path joins names with dots ("h3.1").
  * Calling:   sonde_module_call runs pre-hooks, forward, hooks, then watchers. An error names the layer's path from the
  *            outermost module being called and its class: "layer 'h3' (Linear): expected 100 input features, got input
- *            [128, 784] for weight [100, 100]"; without a path, "Linear: …". A host's failure (ECALLBACK) is left alone.
+ *            [128, 784] for weight [100, 100]"; without a path, "Linear: …". A host's failure keeps its own text.
  * Nesting:   a module may be shared and called several times, but not contain itself; trees deeper than
  *            SONDE_MAX_NESTING are ESTATE when called or walked.
  * Shapes:    N = batch; the last axis is features unless said; batch first everywhere but in recurrent layers.
@@ -73,11 +73,11 @@ int64_t sonde_module_live(void);
 /* Both register, or replace by name. A name is not empty, has no dot, and is not both a parameter's and a child's.
  * tensor NULL: known but absent. A parameter is a float leaf; it requires a gradient unless frozen. */
 sonde_status sonde_module_set_parameter(sonde_module *m, const char *name, sonde_tensor *tensor, bool is_buffer);
-sonde_status sonde_module_set_child(sonde_module *m, const char *name, sonde_module *child); /* name NULL: the next number */
+sonde_status sonde_module_set_child(sonde_module *m, const char *name, sonde_module *child); /* NULL: the next number */
 sonde_tensor *sonde_module_parameter(const sonde_module *m, const char *name);               /* borrowed; NULL: none */
 sonde_module *sonde_module_child(const sonde_module *m, const char *name);
 
-sonde_status sonde_module_call(sonde_module *m, const sonde_values *in, sonde_values *out); /* out is empty on failure */
+sonde_status sonde_module_call(sonde_module *m, const sonde_values *in, sonde_values *out); /* on failure empty */
 sonde_status sonde_module_call1(sonde_module *m, sonde_tensor *in, sonde_tensor **out);     /* one in, first out */
 /* For containers: calls child i of m, so that errors know its name. */
 sonde_status sonde_module_call_child(sonde_module *m, int i, const sonde_values *in, sonde_values *out);
@@ -90,8 +90,10 @@ bool sonde_module_calling(char *path, size_t size, const sonde_module **m);
 typedef sonde_status (*sonde_module_visitor)(void *context, const char *path, sonde_module *m);
 sonde_status sonde_module_visit(sonde_module *root, sonde_module_visitor visitor, void *context);
 /* Every parameter there is (or buffer, if so asked) once, as "h1.weight"; a shared tensor under its first path. */
-typedef sonde_status (*sonde_parameter_visitor)(void *context, const char *path, sonde_module *owner, const sonde_parameter *p);
-sonde_status sonde_module_visit_parameters(sonde_module *root, bool buffers, sonde_parameter_visitor visitor, void *context);
+typedef sonde_status (*sonde_parameter_visitor)(void *context, const char *path, sonde_module *owner,
+                                                const sonde_parameter *p);
+sonde_status sonde_module_visit_parameters(sonde_module *root, bool buffers, sonde_parameter_visitor visitor,
+                                           void *context);
 
 sonde_status sonde_module_train(sonde_module *root, bool training);
 sonde_status sonde_module_zero_grad(sonde_module *root);               /* to none, as PyTorch 2 */
@@ -107,8 +109,8 @@ sonde_status sonde_module_format(char **out, const sonde_module *root);
 /* Each may replace what it is shown: set *replaced and fill `replacement` (references taken). */
 typedef sonde_status (*sonde_forward_pre_hook)(void *context, sonde_module *m, const sonde_values *in,
                                                sonde_values *replacement, bool *replaced);
-typedef sonde_status (*sonde_forward_hook)(void *context, sonde_module *m, const sonde_values *in, const sonde_values *out,
-                                           sonde_values *replacement, bool *replaced);
+typedef sonde_status (*sonde_forward_hook)(void *context, sonde_module *m, const sonde_values *in,
+                                           const sonde_values *out, sonde_values *replacement, bool *replaced);
 /* grad_in[i] NULL where input i needs none, grad_out[i] NULL where output i had no part in the loss. A replacement
  * stands for grad_in: as many, each of its input's shape, or NULL for zero. EARG in forward if more than
  * SONDE_OP_MAX_OUT inputs or outputs need a gradient; ESTATE in backward if the gradient reaches the module's inputs
@@ -146,7 +148,8 @@ void sonde_nn_random_stochastic(sonde_stream *out, const char *name); /* of the 
 /* ---- layers -------------------------------------------------------------------------------------------- */
 
 /* y = x Wᵀ + b; weight [out, in], bias [out]. x [*, in]. Both U(±1/√in), as PyTorch. */
-sonde_status sonde_linear_new(sonde_module **out, int64_t in_features, int64_t out_features, bool bias, sonde_dtype dtype);
+sonde_status sonde_linear_new(sonde_module **out, int64_t in_features, int64_t out_features, bool bias,
+                              sonde_dtype dtype);
 sonde_status sonde_flatten_new(sonde_module **out, int start_dim, int end_dim);   /* 0-based; default 1, -1 */
 sonde_status sonde_identity_new(sonde_module **out);
 sonde_status sonde_dropout_new(sonde_module **out, double p);                     /* inverted: kept ones × 1/(1-p) */
@@ -156,23 +159,25 @@ sonde_status sonde_batch_norm1d_new(sonde_module **out, int64_t num_features, do
                                     bool track_running_stats, sonde_dtype dtype);
 /* name is PyTorch's: Sigmoid, Tanh, ReLU, LeakyReLU, ELU, SELU, GELU, SiLU, Softplus, Softsign, Hardtanh; others are
  * EARG with this list, and so is a kind that is another's. */
-sonde_status sonde_activation_module_new(sonde_module **out, const char *name, const sonde_activation *activation, bool inplace);
+sonde_status sonde_activation_module_new(sonde_module **out, const char *name, const sonde_activation *activation,
+                                         bool inplace);
 /* The parameters that a class has by default: LeakyReLU 0.01, ELU 1, Softplus 1 and 20, Hardtanh -1 and 1. */
 sonde_status sonde_activation_default(const char *name, sonde_activation *out);
 
 sonde_status sonde_sequential_new(sonde_module **out);
 /* name NULL: its position. EARG: a name that is taken. */
 sonde_status sonde_sequential_add(sonde_module *sequential, const char *name, sonde_module *m);
-/* y = shortcut(x) + scale · block(x); shortcut NULL: x itself. scale: a number, or (learn_scale) a parameter "scale" [1]
- * started there (ReZero, Bachlechner et al. 2021; SkipInit, De & Smith 2020). Children "block" and, where given,
+/* y = shortcut(x) + scale · block(x); shortcut NULL: x itself. scale: a number, or (learn_scale) a parameter "scale"
+ * [1] started there (ReZero, Bachlechner et al. 2021; SkipInit, De & Smith 2020). Children "block" and, where given,
  * "shortcut": their outputs are the branch before scaling and the skip; dL/d(skip) is dL/dy. ESTATE if the block
  * overwrites the x that the skip still needs. */
-sonde_status sonde_residual_new(sonde_module **out, sonde_module *block, sonde_module *shortcut, double scale, bool learn_scale);
+sonde_status sonde_residual_new(sonde_module **out, sonde_module *block, sonde_module *shortcut, double scale,
+                                bool learn_scale);
 
 /* ---- losses: modules of two inputs (prediction, target) ------------------------------------------------- */
 
-sonde_status sonde_cross_entropy_loss_new(sonde_module **out, sonde_tensor *weight, int64_t ignore_index, double label_smoothing,
-                                          sonde_loss_reduction reduction);
+sonde_status sonde_cross_entropy_loss_new(sonde_module **out, sonde_tensor *weight, int64_t ignore_index,
+                                          double label_smoothing, sonde_loss_reduction reduction);
 sonde_status sonde_mse_loss_new(sonde_module **out, sonde_loss_reduction reduction);
 sonde_status sonde_bce_with_logits_loss_new(sonde_module **out, sonde_tensor *weight, sonde_tensor *pos_weight,
                                             sonde_loss_reduction reduction);
@@ -189,8 +194,10 @@ sonde_status sonde_init_normal_(sonde_tensor *w, sonde_stream *s, double mean, d
 sonde_status sonde_init_constant_(sonde_tensor *w, double value);
 sonde_status sonde_init_xavier_uniform_(sonde_tensor *w, sonde_stream *s, double gain);
 sonde_status sonde_init_xavier_normal_(sonde_tensor *w, sonde_stream *s, double gain);
-sonde_status sonde_init_kaiming_uniform_(sonde_tensor *w, sonde_stream *s, double a, sonde_fan mode, const char *nonlinearity);
-sonde_status sonde_init_kaiming_normal_(sonde_tensor *w, sonde_stream *s, double a, sonde_fan mode, const char *nonlinearity);
+sonde_status sonde_init_kaiming_uniform_(sonde_tensor *w, sonde_stream *s, double a, sonde_fan mode,
+                                         const char *nonlinearity);
+sonde_status sonde_init_kaiming_normal_(sonde_tensor *w, sonde_stream *s, double a, sonde_fan mode,
+                                        const char *nonlinearity);
 sonde_status sonde_init_lecun_uniform_(sonde_tensor *w, sonde_stream *s);
 sonde_status sonde_init_lecun_normal_(sonde_tensor *w, sonde_stream *s);
 sonde_status sonde_init_orthogonal_(sonde_tensor *w, sonde_stream *s, double gain); /* QR of a Gaussian, sign-fixed */

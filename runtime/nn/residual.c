@@ -32,7 +32,8 @@ static sonde_status combine(const sonde_module *self, sonde_tensor *skip, sonde_
     if (!sonde_tensor_same_shape(skip, branch)) {
         char a[SONDE_SHAPE_TEXT], b[SONDE_SHAPE_TEXT];
         return sonde_fail(SONDE_ESHAPE, "the skip has shape %s but the block's result has shape %s",
-                          sonde_shape_text(a, skip->ndim, skip->shape), sonde_shape_text(b, branch->ndim, branch->shape));
+                          sonde_shape_text(a, skip->ndim, skip->shape),
+                          sonde_shape_text(b, branch->ndim, branch->shape));
     }
     if (!state->learned && state->scale == 1) return sonde_binary_op(out, SONDE_ADD, skip, branch);
     sonde_tensor *scaled = NULL;
@@ -59,7 +60,8 @@ static sonde_status forward(sonde_module *self, const sonde_values *in, sonde_va
     uint32_t version = status == SONDE_OK ? skip->storage->version : 0;
     if (status == SONDE_OK) status = run(self, BLOCK, in, &branch);
     if (status == SONDE_OK && skip->storage->version != version)
-        status = sonde_fail(SONDE_ESTATE, "the block overwrites its input, which the skip still needs (inplace = false)");
+        status =
+            sonde_fail(SONDE_ESTATE, "the block overwrites its input, which the skip still needs (inplace = false)");
     if (status == SONDE_OK) status = combine(self, skip, branch, &out->t[0]);
     if (status == SONDE_OK) out->n = 1;
     sonde_tensor_release(skip);

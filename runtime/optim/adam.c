@@ -38,9 +38,15 @@ static sonde_status check_adamw(const double *option)
 static void step(const sonde_update *u, bool decoupled)
 {
     const double *option = u->option;
-    sonde_adam_args args = {.lr = option[LR], .beta1 = option[BETA1], .beta2 = option[BETA2], .eps = option[EPS],
-                            .weight_decay = option[WEIGHT_DECAY], .decoupled = decoupled,
-                            .amsgrad = option[AMSGRAD] != 0, .maximize = option[MAXIMIZE] != 0, .step = u->step};
+    sonde_adam_args args = {.lr = option[LR],
+                            .beta1 = option[BETA1],
+                            .beta2 = option[BETA2],
+                            .eps = option[EPS],
+                            .weight_decay = option[WEIGHT_DECAY],
+                            .decoupled = decoupled,
+                            .amsgrad = option[AMSGRAD] != 0,
+                            .maximize = option[MAXIMIZE] != 0,
+                            .step = u->step};
     void *v_max = u->buffer[MAX_EXP_AVG_SQ] ? sonde_tensor_data(u->buffer[MAX_EXP_AVG_SQ]) : NULL;
     sonde_adam_kernel(u->w->dtype, sonde_tensor_data(u->w), sonde_tensor_data(u->buffer[EXP_AVG]),
                       sonde_tensor_data(u->buffer[EXP_AVG_SQ]), v_max, sonde_tensor_data(u->g),
@@ -57,14 +63,11 @@ static void step_adamw(const sonde_update *u)
     step(u, true);
 }
 
-#define ADAM_OPTIONS {"lr", "beta1", "beta2", "eps", "weight_decay", "amsgrad", "maximize"}
-#define ADAM_BUFFERS {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"}
-
 const sonde_rule sonde_rule_adam = {
     .name = "Adam",
-    .options = ADAM_OPTIONS,
+    .options = {"lr", "beta1", "beta2", "eps", "weight_decay", "amsgrad", "maximize"},
     .defaults = {1e-3, 0.9, 0.999, 1e-8, 0, 0, 0},
-    .buffers = ADAM_BUFFERS,
+    .buffers = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"},
     .needs = needs,
     .check = check_adam,
     .step = step_adam,
@@ -72,9 +75,9 @@ const sonde_rule sonde_rule_adam = {
 
 const sonde_rule sonde_rule_adamw = {
     .name = "AdamW",
-    .options = ADAM_OPTIONS,
+    .options = {"lr", "beta1", "beta2", "eps", "weight_decay", "amsgrad", "maximize"},
     .defaults = {1e-3, 0.9, 0.999, 1e-8, 1e-2, 0, 0},
-    .buffers = ADAM_BUFFERS,
+    .buffers = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"},
     .needs = needs,
     .check = check_adamw,
     .step = step_adamw,

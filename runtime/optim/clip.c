@@ -5,7 +5,8 @@
 
 typedef void (*visitor)(void *context, sonde_dtype dtype, void *data, size_t n);
 
-/* Shows every gradient there is as contiguous memory; `writes`: what the visitor changes is the gradient's from then on. */
+/* Shows every gradient there is as contiguous memory; `writes`: what the visitor changes is the gradient's from then
+ * on. */
 static sonde_status each_gradient(int n, sonde_tensor *const *parameters, visitor visit, void *context, bool writes)
 {
     for (int i = 0; i < n; i++) {
@@ -50,9 +51,9 @@ sonde_status sonde_total_norm(double *out, int n, sonde_tensor *const *parameter
     SONDE_TRY(each_gradient(n, parameters, add_moments, &moments, false));
     if (norm_type == 2) {
         *out = sonde_moments_l2(&moments);
-    } else if (norm_type == 1 || moments.n_nonfinite > 0) {
-        *out = moments.sum_abs * moments.scale; /* not finite if an element is not */
-    } else if (isinf(norm_type) || moments.abs_max == 0) {
+    } else if (norm_type == 1) {
+        *out = moments.sum_abs * moments.scale;
+    } else if (isinf(norm_type) || moments.abs_max == 0 || !isfinite(moments.abs_max)) {
         *out = moments.abs_max;
     } else {
         powers all = {.p = norm_type, .scale = moments.abs_max};

@@ -38,8 +38,8 @@ sonde_status sonde_optimizer_step(sonde_optimizer *o);
 sonde_status sonde_optimizer_zero_grad(sonde_optimizer *o, bool set_to_none); /* false: to zeros, in place */
 
 /* State for checkpoints: visits (parameter index over all groups, "momentum_buffer", tensor) and sets it again from a
- * copy. The step count is "step", a float64 tensor of one element. Only what exists is visited: nothing before the first
- * step. set: EARG for a name that the rule does not know, ESHAPE/EDTYPE if it is not like the parameter. */
+ * copy. The step count is "step", a float64 tensor of one element. Only what exists is visited: nothing before the
+ * first step. set: EARG for a name that the rule does not know, ESHAPE/EDTYPE if it is not like the parameter. */
 typedef sonde_status (*sonde_state_visitor)(void *context, int parameter, const char *name, sonde_tensor *tensor);
 sonde_status sonde_optimizer_visit_state(sonde_optimizer *o, sonde_state_visitor visitor, void *context);
 sonde_status sonde_optimizer_set_state(sonde_optimizer *o, int parameter, const char *name, sonde_tensor *tensor);
@@ -55,7 +55,7 @@ typedef struct sonde_optim_observer {
 } sonde_optim_observer;
 void sonde_optimizer_observe(sonde_optimizer *o, sonde_optim_observer *observer);
 void sonde_optimizer_unobserve(sonde_optimizer *o, sonde_optim_observer *observer);
-/* Hooks around a step (register_step_pre_hook / _post_hook). A failing one ends the step; before it, no weight moves. */
+/* Hooks around a step (register_step_pre_hook / _post_hook). A failing one ends the step; no weight moves before it. */
 typedef sonde_status (*sonde_step_hook)(void *context, sonde_optimizer *o);
 sonde_status sonde_optimizer_add_hook(sonde_optimizer *o, bool before, sonde_step_hook hook, void *context,
                                       void (*free_context)(void *), sonde_handle **out);
@@ -64,8 +64,8 @@ sonde_status sonde_optimizer_add_hook(sonde_optimizer *o, bool before, sonde_ste
 
 /* Total p-norm (0 < p ≤ INFINITY) of the gradients there are, in float64, neither overflowing nor underflowing. */
 sonde_status sonde_total_norm(double *out, int n, sonde_tensor *const *parameters, double norm_type);
-/* g *= min(1, max_norm/(total + 1e-6)); bits untouched when the coefficient is 1. *total is before clipping. A non-finite
- * total scales nothing and is reported by *coef = NaN (error_if_nonfinite: ESTATE). */
+/* g *= min(1, max_norm/(total + 1e-6)); bits untouched when the coefficient is 1. *total is before clipping. A
+ * non-finite total scales nothing and is reported by *coef = NaN (error_if_nonfinite: ESTATE). */
 sonde_status sonde_clip_grad_norm_(int n, sonde_tensor *const *parameters, double max_norm, double norm_type,
                                    bool error_if_nonfinite, double *total, double *coef);
 sonde_status sonde_clip_grad_value_(int n, sonde_tensor *const *parameters, double clip_value);

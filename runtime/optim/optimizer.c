@@ -81,7 +81,8 @@ static sonde_status check_parameter(const sonde_optimizer *o, const sonde_optim_
     return there ? sonde_fail(SONDE_EARG, "%s: parameter %d is in the optimiser already", rule, number) : SONDE_OK;
 }
 
-static sonde_status fill_group(const sonde_optimizer *o, sonde_optim_group *group, int n, sonde_tensor *const *parameters)
+static sonde_status fill_group(const sonde_optimizer *o, sonde_optim_group *group, int n,
+                               sonde_tensor *const *parameters)
 {
     group->slots = sonde_alloc_zeroed((size_t)n * sizeof *group->slots);
     if (!group->slots) return SONDE_ENOMEM;

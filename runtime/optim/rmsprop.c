@@ -25,9 +25,13 @@ static sonde_status check(const double *option)
 static void step(const sonde_update *u)
 {
     const double *option = u->option;
-    sonde_rmsprop_args args = {.lr = option[LR], .alpha = option[ALPHA], .eps = option[EPS],
-                               .weight_decay = option[WEIGHT_DECAY], .momentum = option[MOMENTUM],
-                               .centered = option[CENTERED] != 0, .maximize = option[MAXIMIZE] != 0};
+    sonde_rmsprop_args args = {.lr = option[LR],
+                               .alpha = option[ALPHA],
+                               .eps = option[EPS],
+                               .weight_decay = option[WEIGHT_DECAY],
+                               .momentum = option[MOMENTUM],
+                               .centered = option[CENTERED] != 0,
+                               .maximize = option[MAXIMIZE] != 0};
     void *data[3] = {NULL};
     for (int i = 0; i < 3; i++)
         if (u->buffer[i]) data[i] = sonde_tensor_data(u->buffer[i]);

@@ -32,7 +32,8 @@ sonde_status sonde_rule_in_range(const char *rule, const char *option, double va
 {
     if (isfinite(value) && value >= low && value < high) return SONDE_OK;
     if (isfinite(high))
-        return sonde_fail(SONDE_EARG, "%s: %s must be at least %g and below %g, got %g", rule, option, low, high, value);
+        return sonde_fail(SONDE_EARG, "%s: %s must be at least %g and below %g, got %g", rule, option, low, high,
+                          value);
     if (isfinite(low)) return sonde_fail(SONDE_EARG, "%s: %s must be at least %g, got %g", rule, option, low, value);
     return sonde_fail(SONDE_EARG, "%s: %s must be a finite number, got %g", rule, option, value);
 }

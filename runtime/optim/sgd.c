@@ -21,17 +21,23 @@ static sonde_status check(const double *option)
     SONDE_TRY(sonde_rule_is_flag("SGD", "nesterov", option[NESTEROV]));
     SONDE_TRY(sonde_rule_is_flag("SGD", "maximize", option[MAXIMIZE]));
     if (option[NESTEROV] != 0 && (option[MOMENTUM] == 0 || option[DAMPENING] != 0))
-        return sonde_fail(SONDE_EARG, "SGD: nesterov needs a momentum above 0 and no dampening, got momentum %g and "
-                          "dampening %g", option[MOMENTUM], option[DAMPENING]);
+        return sonde_fail(SONDE_EARG,
+                          "SGD: nesterov needs a momentum above 0 and no dampening, got momentum %g and "
+                          "dampening %g",
+                          option[MOMENTUM], option[DAMPENING]);
     return SONDE_OK;
 }
 
 static void step(const sonde_update *u)
 {
     const double *option = u->option;
-    sonde_sgd_args args = {.lr = option[LR], .momentum = option[MOMENTUM], .dampening = option[DAMPENING],
-                           .weight_decay = option[WEIGHT_DECAY], .nesterov = option[NESTEROV] != 0,
-                           .maximize = option[MAXIMIZE] != 0, .first = (u->fresh & 1) != 0};
+    sonde_sgd_args args = {.lr = option[LR],
+                           .momentum = option[MOMENTUM],
+                           .dampening = option[DAMPENING],
+                           .weight_decay = option[WEIGHT_DECAY],
+                           .nesterov = option[NESTEROV] != 0,
+                           .maximize = option[MAXIMIZE] != 0,
+                           .first = (u->fresh & 1) != 0};
     sonde_sgd_kernel(u->w->dtype, sonde_tensor_data(u->w), u->buffer[0] ? sonde_tensor_data(u->buffer[0]) : NULL,
                      sonde_tensor_data(u->g), (size_t)sonde_tensor_numel(u->w), &args, u->stats);
 }

@@ -42,7 +42,8 @@ static sonde_status set_step(const sonde_rule *rule, sonde_optim_slot *slot, con
                           (long long)sonde_tensor_numel(tensor));
     double value = sonde_tensor_get(tensor, (int64_t[SONDE_MAX_DIMS]){0});
     if (!(value >= 0 && value < 0x1p53) || value != floor(value))
-        return sonde_fail(SONDE_EARG, "%s: the state 'step' must be a whole number of at least 0, got %g", rule->name, value);
+        return sonde_fail(SONDE_EARG, "%s: the state 'step' must be a whole number of at least 0, got %g", rule->name,
+                          value);
     slot->step = (int64_t)value;
     return SONDE_OK;
 }
@@ -52,12 +53,13 @@ static sonde_status set_buffer(const sonde_rule *rule, sonde_optim_slot *slot, i
     const sonde_tensor *p = slot->parameter;
     if (!sonde_tensor_same_shape(tensor, p)) {
         char got[SONDE_SHAPE_TEXT], want[SONDE_SHAPE_TEXT];
-        return sonde_fail(SONDE_ESHAPE, "%s: the state '%s' has shape %s, its parameter %s", rule->name, rule->buffers[b],
-                          sonde_shape_text(got, tensor->ndim, tensor->shape), sonde_shape_text(want, p->ndim, p->shape));
+        return sonde_fail(SONDE_ESHAPE, "%s: the state '%s' has shape %s, its parameter %s", rule->name,
+                          rule->buffers[b], sonde_shape_text(got, tensor->ndim, tensor->shape),
+                          sonde_shape_text(want, p->ndim, p->shape));
     }
     if (!sonde_dtype_is_float(tensor->dtype))
-        return sonde_fail(SONDE_EDTYPE, "%s: the state '%s' must be a float tensor, got %s", rule->name, rule->buffers[b],
-                          sonde_dtype_name(tensor->dtype));
+        return sonde_fail(SONDE_EDTYPE, "%s: the state '%s' must be a float tensor, got %s", rule->name,
+                          rule->buffers[b], sonde_dtype_name(tensor->dtype));
     sonde_tensor *own = NULL;
     SONDE_TRY(sonde_tensor_zeros(&own, p->dtype, p->ndim, p->shape));
     sonde_status status = sonde_tensor_copy_(own, tensor);

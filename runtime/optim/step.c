@@ -78,7 +78,8 @@ static sonde_status update(const sonde_optimizer *o, const sonde_optim_group *gr
                            unsigned needs)
 {
     sonde_update_stats stats = {0};
-    sonde_update u = {.w = slot->w, .g = slot->g, .fresh = slot->fresh, .step = slot->step + 1, .option = group->option};
+    sonde_update u = {
+        .w = slot->w, .g = slot->g, .fresh = slot->fresh, .step = slot->step + 1, .option = group->option};
     for (int i = 0; needs >> i; i++)
         if (needs >> i & 1) u.buffer[i] = slot->buffer[i];
     for (const sonde_optim_observer *at = o->observers; at && !u.stats; at = at->next)
@@ -101,8 +102,7 @@ static sonde_status step(sonde_optimizer *o)
     sonde_status status = SONDE_OK;
     for (int g = 0; g < o->n_groups && status == SONDE_OK; g++) {
         unsigned needs = o->rule->needs(o->groups[g].option);
-        for (int i = 0; i < o->groups[g].n && status == SONDE_OK; i++)
-            status = prepare(&o->groups[g].slots[i], needs);
+        for (int i = 0; i < o->groups[g].n && status == SONDE_OK; i++) status = prepare(&o->groups[g].slots[i], needs);
     }
     for (int g = 0; g < o->n_groups; g++) {
         const sonde_optim_group *group = &o->groups[g];

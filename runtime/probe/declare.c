@@ -164,9 +164,9 @@ static void add_place(places *to, const char *name, const char *role, const prob
 }
 
 /* A leaf that ran but needed no gradient is absent; so is an input that did not need one. */
-static bool is_on_axis(const probe_module *slot, sonde_probe_group g)
+bool sonde_probe_has_place(const probe_module *slot, sonde_probe_group group)
 {
-    if (!slot->module) return slot->needed_gradient && g != SONDE_PROBE_ACTIVATION;
+    if (!slot->module) return slot->needed_gradient && group != SONDE_PROBE_ACTIVATION;
     return slot->is_leaf && (slot->needed_gradient || !slot->called);
 }
 
@@ -176,16 +176,15 @@ static void collect(sonde_probe *probe, sonde_probe_group g, places *to)
     for (int i = 0; i < probe->n_networks; i++) {
         probe_network *network = probe->networks[i];
         if (!wants_group(network, g)) continue;
+        network->first_place[g] = to->n;
         if (SONDE_PROBE_BIT(g) & MODULE_GROUPS) {
             for (int k = 0; k < network->n_modules; k++) {
-                probe_module *slot = network->sorted_modules[k];
-                slot->place[g] = is_on_axis(slot, g) ? to->n : -1;
-                if (slot->place[g] >= 0) add_place(to, slot->name, "output", slot, 0);
+                const probe_module *slot = network->sorted_modules[k];
+                if (sonde_probe_has_place(slot, g)) add_place(to, slot->name, "output", slot, 0);
             }
         } else {
             for (int k = 0; k < network->n_parameters; k++) {
-                probe_parameter *slot = network->sorted_parameters[k];
-                slot->place[g] = to->n;
+                const probe_parameter *slot = network->sorted_parameters[k];
                 add_place(to, slot->name, slot->role, slot->owner, sonde_tensor_numel(slot->tensor));
             }
         }
@@ -252,7 +251,7 @@ static void settle(probe_network *network)
     }
     for (int i = 0; i < network->n_modules; i++) {
         probe_module *slot = &network->modules[i];
-        if (is_on_axis(slot, SONDE_PROBE_ACTIVATION_GRAD)) continue;
+        if (sonde_probe_has_place(slot, SONDE_PROBE_ACTIVATION_GRAD)) continue;
         sonde_handle_remove(slot->watch);
         slot->watch = NULL;
     }

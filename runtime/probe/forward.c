@@ -129,7 +129,7 @@ static void leaf_forward(void *context, sonde_module *m, const sonde_values *in,
     if (!counts(network) || out->n == 0) return;
     sonde_tensor *output = out->t[0];
     slot->ndim = output->ndim;
-    memcpy(slot->shape, output->shape, sizeof slot->shape);
+    for (int d = 0; d < output->ndim; d++) slot->shape[d] = output->shape[d];
     if (!network->probe->declared) {
         note_call(slot);
         slot->needed_gradient |= output->requires_grad;

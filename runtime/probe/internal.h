@@ -31,47 +31,44 @@ typedef struct probe_call {
     probe_activation activation;
 } probe_call;
 
+/* A step comes by here twice, each time after megabytes of other data: what it touches lies in front, in few cache lines. */
 struct probe_module {
     struct probe_network *network;
     sonde_module *module;          /* retained; NULL: the network's input */
-    char *path, *name;             /* within the network; along the axis */
+    probe_call *free_calls;
     bool is_leaf, owns_parameters, is_weight_layer;
     bool called, needed_gradient;  /* in the first step */
-    int64_t order;                 /* rank of the first call */
-    int depth;
-    int place[SONDE_PROBE_GROUP_COUNT]; /* index along the group's axis; -1: not on it */
-    sonde_handle *watch;           /* of forwards; until the first step ends also of what only has a place in the order */
-    probe_call *free_calls;
+    bool has_activation, has_gradient, has_histogram; /* in the open step */
     int ndim;                      /* of the newest output; -1: none yet */
+    int depth;
     int64_t shape[SONDE_MAX_DIMS];
-    /* the open step: */
-    bool has_activation, has_gradient, has_histogram;
-    probe_activation activation;
-    sonde_moments gradient;
-    sonde_histogram *histogram;    /* of the gradients; NULL: no histograms wanted */
+    sonde_moments gradient;        /* of the open step */
+    sonde_histogram *histogram;    /* of the open step's gradients; NULL: no histograms wanted */
+    probe_activation activation;   /* of the open step */
     /* over steps: when each unit was last alive, counted in measured samples */
     int64_t samples_seen, n_units;
     int64_t *last_alive;           /* [n_units] */
-};
+    char *path, *name;             /* within the network; along the axis */
+    int64_t order;                 /* rank of the first call */
+    sonde_handle *watch;           /* of forwards; until the first step ends also of what only has a place in the order */
+} __attribute__((aligned(64)));
 
 typedef struct probe_parameter {
     struct probe_network *network;
     sonde_tensor *tensor;          /* retained */
+    bool has_gradient, has_update, has_histogram; /* in the open step */
+    /* what was measured last and when, to see whether it is still in .grad */
+    uint32_t measured_version;
+    const sonde_tensor *measured;  /* compared first, never followed if it is not */
+    int64_t measured_step;         /* 0: never */
+    sonde_handle *watch;           /* NULL while it needs no gradient */
+    sonde_histogram *histogram;    /* of the open step */
+    sonde_moments gradient;        /* of the open step */
+    sonde_update_stats update;     /* of the open step */
     probe_module *owner;
     char *name;                    /* along the axis */
     const char *role;              /* what the owner calls it: the end of `name` */
-    int place[SONDE_PROBE_GROUP_COUNT];
-    sonde_handle *watch;           /* NULL while it needs no gradient */
-    /* the open step: */
-    bool has_gradient, has_update, has_histogram;
-    sonde_moments gradient;
-    sonde_update_stats update;
-    sonde_histogram *histogram;
-    /* what was measured last and when, to see whether it is still in .grad */
-    const sonde_tensor *measured;  /* compared first, never followed if it is not */
-    uint32_t measured_version;
-    int64_t measured_step;         /* 0: never */
-} probe_parameter;
+} __attribute__((aligned(64))) probe_parameter;
 
 typedef struct probe_network {
     sonde_probe *probe;
@@ -87,7 +84,7 @@ typedef struct probe_network {
     sonde_histogram *histograms_of; /* all slots' */
     int last_parameter;            /* the one the optimiser named last */
     int64_t n_called;
-    sonde_handle *input_watch;
+    int first_place[SONDE_PROBE_GROUP_COUNT]; /* of its probes along each group's axis; they lie there in sorted order */
     bool measuring, histograms;    /* in the open step */
     int64_t measured_step, histogram_step; /* newest step with either; 0: none */
     double measured_time;
@@ -185,6 +182,9 @@ sonde_status sonde_probe_declare(sonde_probe *probe);
 sonde_status sonde_probe_write_rows(sonde_probe *probe, double time);
 /* A row of one histogram group, of the slots that have one. */
 sonde_status sonde_probe_write_histograms(sonde_probe *probe, sonde_probe_group group, int64_t step, double time);
+
+/* declare.c: does it have a place along the axis of this group of modules? */
+bool sonde_probe_has_place(const probe_module *slot, sonde_probe_group group);
 
 /* look.c */
 void sonde_probe_note_events(sonde_probe *probe);

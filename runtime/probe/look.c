@@ -52,23 +52,29 @@ static void note_weights(sonde_probe *probe, probe_network *network)
         if (!slot->has_gradient || slot->gradient.n_nonfinite == 0) continue;
         finite = false;
         if (!network->weights_finite) continue;
-        add_event(probe, SONDE_PROBE_WEIGHT_GRAD, slot->place[SONDE_PROBE_WEIGHT_GRAD], slot->name, slot->gradient.n_nonfinite);
+        add_event(probe, SONDE_PROBE_WEIGHT_GRAD, network->first_place[SONDE_PROBE_WEIGHT_GRAD] + i, slot->name,
+                  slot->gradient.n_nonfinite);
     }
     network->weights_finite = finite;
 }
 
 static void note_activations(sonde_probe *probe, probe_network *network)
 {
-    bool finite = true;
-    for (int i = network->n_modules - 1; i >= 0 && finite; i--) {
+    const probe_module *found = NULL; /* the last one in forward order */
+    int place = network->first_place[SONDE_PROBE_ACTIVATION_GRAD], found_place = 0;
+    for (int i = 0; i < network->n_modules; i++) {
         const probe_module *slot = network->sorted_modules[i];
-        if (!slot->has_gradient || slot->gradient.n_nonfinite == 0) continue;
-        finite = false;
-        if (!network->activations_finite) continue;
-        add_event(probe, SONDE_PROBE_ACTIVATION_GRAD, slot->place[SONDE_PROBE_ACTIVATION_GRAD], slot->name,
-                  slot->gradient.n_nonfinite);
+        if (!sonde_probe_has_place(slot, SONDE_PROBE_ACTIVATION_GRAD)) continue;
+        if (slot->has_gradient && slot->gradient.n_nonfinite > 0) {
+            found = slot;
+            found_place = place;
+        }
+        place++;
     }
-    network->activations_finite = finite;
+    if (found && network->activations_finite) {
+        add_event(probe, SONDE_PROBE_ACTIVATION_GRAD, found_place, found->name, found->gradient.n_nonfinite);
+    }
+    network->activations_finite = !found;
 }
 
 void sonde_probe_note_events(sonde_probe *probe)

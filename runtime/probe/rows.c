@@ -101,10 +101,8 @@ static void put_histogram(const row *r, int place, const sonde_histogram *h)
 
 /* ---- one group ----------------------------------------------------------------------------------------- */
 
-static sonde_status put_module(const row *r, sonde_probe_group g, probe_module *slot)
+static sonde_status put_module(const row *r, sonde_probe_group g, int place, probe_module *slot)
 {
-    int place = slot->place[g];
-    if (place < 0) return SONDE_OK;
     if (g == SONDE_PROBE_ACTIVATION) return slot->has_activation ? put_activation(r, place, slot) : SONDE_OK;
     if (g == SONDE_PROBE_ACTIVATION_GRAD && slot->has_gradient) {
         put_moments(r, place, &slot->gradient);
@@ -114,9 +112,8 @@ static sonde_status put_module(const row *r, sonde_probe_group g, probe_module *
     return SONDE_OK;
 }
 
-static void put_parameter(const row *r, sonde_probe_group g, const probe_parameter *slot)
+static void put_parameter(const row *r, sonde_probe_group g, int place, const probe_parameter *slot)
 {
-    int place = slot->place[g];
     if (g == SONDE_PROBE_WEIGHT_GRAD && slot->has_gradient) put_moments(r, place, &slot->gradient);
     if (g == SONDE_PROBE_WEIGHT && slot->has_update) put_update(r, place, &slot->update);
     if (g == SONDE_PROBE_WEIGHT_GRAD_HIST && slot->has_histogram) put_histogram(r, place, slot->histogram);
@@ -124,10 +121,14 @@ static void put_parameter(const row *r, sonde_probe_group g, const probe_paramet
 
 static sonde_status put_network(const row *r, sonde_probe_group g, probe_network *network)
 {
+    int place = network->first_place[g];
     if (SONDE_PROBE_BIT(g) & MODULE_GROUPS) {
-        for (int i = 0; i < network->n_modules; i++) SONDE_TRY(put_module(r, g, network->sorted_modules[i]));
+        for (int i = 0; i < network->n_modules; i++) {
+            probe_module *slot = network->sorted_modules[i];
+            if (sonde_probe_has_place(slot, g)) SONDE_TRY(put_module(r, g, place++, slot));
+        }
     } else {
-        for (int i = 0; i < network->n_parameters; i++) put_parameter(r, g, network->sorted_parameters[i]);
+        for (int i = 0; i < network->n_parameters; i++) put_parameter(r, g, place++, network->sorted_parameters[i]);
     }
     return SONDE_OK;
 }

@@ -90,9 +90,14 @@ static void look(printer *p, const int64_t *index)
     p->any = true;
 }
 
+/* As PyTorch: finite non-zero numbers set the width. */
 static void measure(printer *p, const int64_t *index)
 {
     char text[NUMBER];
+    if (p->t->dtype != SONDE_INT64) {
+        const double x = sonde_tensor_get(p->t, index);
+        if (x == 0 || !isfinite(x)) return;
+    }
     number_text(text, p, index);
     int n = (int)strlen(text);
     if (n > p->width) p->width = n;
@@ -169,10 +174,23 @@ static void put_block(printer *p, int64_t *index, int d, int indent)
     put(p, "]");
 }
 
+/* ", dtype=float64": on a line of its own where the last one is full. */
+static void put_suffix(printer *p, const char *name, const char *value)
+{
+    if (!p->text) return;
+    const char *line = strrchr(p->text, '\n');
+    const size_t last = p->length - (line ? (size_t)(line - p->text) + 1 : 0) + strlen(", ") + 2 + strlen(name) + strlen(value);
+    put(p, last > LINE_WIDTH ? ",\n" : ", ");
+    if (last > LINE_WIDTH) put_times(p, " ", (int)strlen("tensor("));
+    put(p, name);
+    put(p, value);
+}
+
 sonde_status sonde_tensor_format(char **out, const sonde_tensor *t)
 {
-    int64_t n = sonde_tensor_numel(t), index[SONDE_MAX_DIMS] = {0};
-    printer p = {.t = t, .room = 256, .summarise = n > SUMMARISE_FROM};
+    const int64_t n = sonde_tensor_numel(t);
+    int64_t index[SONDE_MAX_DIMS] = {0};
+    printer p = {.t = t, .room = 256, .width = 1, .summarise = n > SUMMARISE_FROM};
     p.text = sonde_alloc(p.room);
     if (p.text) p.text[0] = '\0';
     put(&p, "tensor(");
@@ -180,18 +198,14 @@ sonde_status sonde_tensor_format(char **out, const sonde_tensor *t)
         choose_format(&p);
         put_block(&p, index, 0, (int)strlen("tensor("));
     } else {
+        char shape[SONDE_SHAPE_TEXT];
         put(&p, "[]");
-        if (t->ndim != 1) {
-            char shape[SONDE_SHAPE_TEXT];
-            put(&p, ", size=");
-            put(&p, sonde_shape_text(shape, t->ndim, t->shape));
-        }
+        if (t->ndim != 1) put_suffix(&p, "size=", sonde_shape_text(shape, t->ndim, t->shape));
     }
-    if (t->dtype == SONDE_FLOAT64 || (n == 0 && t->dtype == SONDE_INT64)) {
-        put(&p, ", dtype=");
-        put(&p, sonde_dtype_name(t->dtype));
-    }
-    if (t->requires_grad) put(&p, ", requires_grad=true");
+    if (t->dtype == SONDE_FLOAT64 || (n == 0 && t->dtype == SONDE_INT64)) put_suffix(&p, "dtype=", sonde_dtype_name(t->dtype));
+    const char *made_by = t->autograd && t->requires_grad ? sonde_tensor_autograd.op_name(t->autograd) : NULL;
+    if (made_by) put_suffix(&p, "grad_fn=", made_by);
+    else if (t->requires_grad) put_suffix(&p, "requires_grad=", "true");
     put(&p, ")");
     *out = p.text;
     return p.text ? SONDE_OK : SONDE_ENOMEM;

@@ -6,10 +6,10 @@
 #include <string.h>
 
 static const sonde_activation all[] = {
-    {SONDE_SIGMOID, 0, 0},   {SONDE_TANH, 0, 0},      {SONDE_RELU, 0, 0},      {SONDE_LEAKY_RELU, 0.01, 0},
-    {SONDE_LEAKY_RELU, -2, 0}, {SONDE_ELU, 1, 0},     {SONDE_ELU, 0.5, 0},     {SONDE_SELU, 0, 0},
-    {SONDE_GELU, 0, 0},      {SONDE_GELU_TANH, 0, 0}, {SONDE_SILU, 0, 0},      {SONDE_SOFTPLUS, 1, 20},
-    {SONDE_SOFTPLUS, 2, 20}, {SONDE_SOFTSIGN, 0, 0},  {SONDE_HARDTANH, -1, 1}, {SONDE_HARDTANH, -2, 0.5},
+    {SONDE_SIGMOID, 0, 0},     {SONDE_TANH, 0, 0},      {SONDE_RELU, 0, 0},      {SONDE_LEAKY_RELU, 0.01, 0},
+    {SONDE_LEAKY_RELU, -2, 0}, {SONDE_ELU, 1, 0},       {SONDE_ELU, 0.5, 0},     {SONDE_SELU, 0, 0},
+    {SONDE_GELU, 0, 0},        {SONDE_GELU_TANH, 0, 0}, {SONDE_SILU, 0, 0},      {SONDE_SOFTPLUS, 1, 20},
+    {SONDE_SOFTPLUS, 2, 20},   {SONDE_SOFTSIGN, 0, 0},  {SONDE_HARDTANH, -1, 1}, {SONDE_HARDTANH, -2, 0.5},
 };
 enum { COUNT = sizeof all / sizeof *all };
 
@@ -32,18 +32,31 @@ static double definition(const sonde_activation *activation, double at)
 {
     long double x = (long double)at, a = (long double)activation->a, b = (long double)activation->b;
     switch (activation->kind) {
-    case SONDE_SIGMOID: return (double)(1 / (1 + expl(-x)));
-    case SONDE_TANH: return (double)tanhl(x);
-    case SONDE_RELU: return x > 0 ? at : 0;
-    case SONDE_LEAKY_RELU: return (double)(x > 0 ? x : a * x);
-    case SONDE_ELU: return (double)(x > 0 ? x : a * (expl(x) - 1));
-    case SONDE_SELU: return (double)(1.0507009873554804934193349852946L * (x > 0 ? x : 1.6732632423543772848170429916717L * (expl(x) - 1)));
-    case SONDE_GELU: return (double)(x * erfcl(-x / sqrtl(2)) / 2);
-    case SONDE_GELU_TANH: return (double)(0.5L * x * (1 + tanhl(sqrtl(2 / acosl(-1)) * (x + 0.044715L * x * x * x))));
-    case SONDE_SILU: return (double)(x / (1 + expl(-x)));
-    case SONDE_SOFTPLUS: return (double)(a * x > b ? x : log1pl(expl(a * x)) / a);
-    case SONDE_SOFTSIGN: return (double)(x / (1 + fabsl(x)));
-    default: return (double)(x < a ? a : x > b ? b : x);
+    case SONDE_SIGMOID:
+        return (double)(1 / (1 + expl(-x)));
+    case SONDE_TANH:
+        return (double)tanhl(x);
+    case SONDE_RELU:
+        return x > 0 ? at : 0;
+    case SONDE_LEAKY_RELU:
+        return (double)(x > 0 ? x : a * x);
+    case SONDE_ELU:
+        return (double)(x > 0 ? x : a * (expl(x) - 1));
+    case SONDE_SELU:
+        return (double)(1.0507009873554804934193349852946L *
+                        (x > 0 ? x : 1.6732632423543772848170429916717L * (expl(x) - 1)));
+    case SONDE_GELU:
+        return (double)(x * erfcl(-x / sqrtl(2)) / 2);
+    case SONDE_GELU_TANH:
+        return (double)(0.5L * x * (1 + tanhl(sqrtl(2 / acosl(-1)) * (x + 0.044715L * x * x * x))));
+    case SONDE_SILU:
+        return (double)(x / (1 + expl(-x)));
+    case SONDE_SOFTPLUS:
+        return (double)(a * x > b ? x : log1pl(expl(a * x)) / a);
+    case SONDE_SOFTSIGN:
+        return (double)(x / (1 + fabsl(x)));
+    default:
+        return (double)(x < a ? a : x > b ? b : x);
     }
 }
 
@@ -113,9 +126,11 @@ static void backward_is_gradient_times_slope(void)
         bool from_output = sonde_activation_uses_output(&all[k]);
         sonde_activation_forward(&all[k], SONDE_FLOAT64, y, x, N);
         sonde_activation_slope(&all[k], SONDE_FLOAT64, s, x, N);
-        sonde_activation_backward(&all[k], SONDE_FLOAT64, dx, dy, from_output ? NULL : x, from_output ? y : NULL, N, false);
+        sonde_activation_backward(&all[k], SONDE_FLOAT64, dx, dy, from_output ? NULL : x, from_output ? y : NULL, N,
+                                  false);
         for (int i = 0; i < N; i++) CHECK_NEAR(dx[i], dy[i] * s[i], 1e-15);
-        sonde_activation_backward(&all[k], SONDE_FLOAT64, dx, dy, from_output ? NULL : x, from_output ? y : NULL, N, true);
+        sonde_activation_backward(&all[k], SONDE_FLOAT64, dx, dy, from_output ? NULL : x, from_output ? y : NULL, N,
+                                  true);
         for (int i = 0; i < N; i++) CHECK_NEAR(dx[i], 2 * dy[i] * s[i], 1e-14);
     }
     double closed = -1, infinite = (double)INFINITY, out;

@@ -10,7 +10,8 @@
 static sonde_tensor *with_gradient(sonde_dtype dtype, int n, const double *values)
 {
     sonde_tensor *p = NULL, *g = NULL, *source = NULL;
-    if (sonde_tensor_zeros(&p, dtype, 1, &(int64_t){n}) != SONDE_OK || sonde_requires_grad_(p, true) != SONDE_OK) abort();
+    if (sonde_tensor_zeros(&p, dtype, 1, &(int64_t){n}) != SONDE_OK || sonde_requires_grad_(p, true) != SONDE_OK)
+        abort();
     if (!values) return p;
     if (sonde_tensor_from(&source, SONDE_FLOAT64, 1, &(int64_t){n}, values) != SONDE_OK ||
         sonde_tensor_zeros(&g, dtype, 1, &(int64_t){n}) != SONDE_OK || sonde_tensor_copy_(g, source) != SONDE_OK ||
@@ -21,13 +22,16 @@ static sonde_tensor *with_gradient(sonde_dtype dtype, int n, const double *value
     return p;
 }
 
-static double grad_at(const sonde_tensor *p, int64_t i) { return sonde_tensor_get(sonde_grad(p), &i); }
+static double grad_at(const sonde_tensor *p, int64_t i)
+{
+    return sonde_tensor_get(sonde_grad(p), &i);
+}
 
 /* Gradients (3, 4) and (12): lengths 13, 19 and 12 in the 2-, 1- and ∞-norm. */
 static void norms(void)
 {
-    sonde_tensor *p[3] = {with_gradient(SONDE_FLOAT64, 2, (double[]){3, -4}), with_gradient(SONDE_FLOAT32, 1, (double[]){12}),
-                          with_gradient(SONDE_FLOAT64, 2, NULL)};
+    sonde_tensor *p[3] = {with_gradient(SONDE_FLOAT64, 2, (double[]){3, -4}),
+                          with_gradient(SONDE_FLOAT32, 1, (double[]){12}), with_gradient(SONDE_FLOAT64, 2, NULL)};
     double total = 0, coef = 0;
     CHECK(sonde_total_norm(&total, 3, p, 2) == SONDE_OK && fabs(total - 13) < 1e-14);
     CHECK(sonde_total_norm(&total, 3, p, 1) == SONDE_OK && total == 19);
@@ -35,7 +39,9 @@ static void norms(void)
     CHECK(sonde_total_norm(&total, 3, p, 3) == SONDE_OK);
     CHECK_NEAR(total, cbrt(27 + 64 + 1728), 1e-14);
     CHECK(sonde_total_norm(&total, 3, p, 0) == SONDE_EARG && sonde_total_norm(&total, 3, p, (double)NAN) == SONDE_EARG);
+    uint32_t version = sonde_grad(p[0])->storage->version;
     CHECK(sonde_clip_grad_norm_(3, p, 6.5, 2, false, &total, &coef) == SONDE_OK && fabs(total - 13) < 1e-14);
+    CHECK(sonde_grad(p[0])->storage->version > version);
     CHECK_NEAR(coef, 6.5 / (13 + 1e-6), 1e-15);
     CHECK_NEAR(grad_at(p[0], 1), -4 * coef, 1e-15);
     CHECK_NEAR(grad_at(p[1], 0), 12 * coef, 1e-7);
@@ -99,7 +105,8 @@ static void nonfinite(void)
 
 static void views_and_empty(void)
 {
-    sonde_tensor *base = NULL, *p = with_gradient(SONDE_FLOAT64, 2, NULL), *g = NULL, *none = with_gradient(SONDE_FLOAT64, 0, (double[]){0});
+    sonde_tensor *base = NULL, *p = with_gradient(SONDE_FLOAT64, 2, NULL), *g = NULL,
+                 *none = with_gradient(SONDE_FLOAT64, 0, (double[]){0});
     double total = 0, coef = 0, values[] = {3, 7, 4, 7};
     CHECK(sonde_tensor_from(&base, SONDE_FLOAT64, 1, &(int64_t){4}, values) == SONDE_OK);
     CHECK(sonde_tensor_as_strided(&g, base, 1, (int64_t[]){2}, (int64_t[]){2}, 0) == SONDE_OK);
@@ -120,7 +127,8 @@ static void by_value(void)
         sonde_tensor *p = with_gradient(i ? SONDE_FLOAT32 : SONDE_FLOAT64, 4, values);
         CHECK(sonde_clip_grad_value_(1, &p, 0.5) == SONDE_OK && grad_at(p, 0) == 0.5);
         CHECK(grad_at(p, 1) == (i ? (double)0.1f : 0.1) && grad_at(p, 2) == -0.5 && isnan(grad_at(p, 3)));
-        CHECK(sonde_clip_grad_value_(1, &p, -1) == SONDE_EARG && sonde_clip_grad_value_(1, &p, (double)NAN) == SONDE_EARG);
+        CHECK(sonde_clip_grad_value_(1, &p, -1) == SONDE_EARG &&
+              sonde_clip_grad_value_(1, &p, (double)NAN) == SONDE_EARG);
         sonde_tensor_release(p);
     }
 }

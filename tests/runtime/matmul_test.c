@@ -21,15 +21,18 @@ static double at(sonde_dtype dtype, const void *x, int64_t i)
 }
 
 /* One product with rows `pad` elements longer than need be; what lies in the padding must survive. */
-static void compare(sonde_dtype dtype, int64_t m, int64_t n, int64_t k, bool trans_a, bool trans_b, bool add, int64_t pad)
+static void compare(sonde_dtype dtype, int64_t m, int64_t n, int64_t k, bool trans_a, bool trans_b, bool add,
+                    int64_t pad)
 {
     int64_t lda = (trans_a ? m : k) + pad, ldb = (trans_b ? k : n) + pad, ldc = n + pad;
     void *a = random_matrix(dtype, (trans_a ? k : m) * lda + 1), *b = random_matrix(dtype, (trans_b ? n : k) * ldb + 1);
     void *c = random_matrix(dtype, m * ldc + 1), *before = sonde_alloc((size_t)(m * ldc + 1) * sonde_dtype_size(dtype));
     if (!add && n > 0)
         for (int64_t i = 0; i < m; i++) { /* overwriting means overwriting, NaN too */
-            if (dtype == SONDE_FLOAT32) ((float *)c)[i * ldc] = NAN;
-            else ((double *)c)[i * ldc] = (double)NAN;
+            if (dtype == SONDE_FLOAT32)
+                ((float *)c)[i * ldc] = NAN;
+            else
+                ((double *)c)[i * ldc] = (double)NAN;
         }
     memcpy(before, c, (size_t)(m * ldc + 1) * sonde_dtype_size(dtype));
     sonde_matmul_kernel(dtype, c, a, b, m, n, k, lda, ldb, ldc, trans_a, trans_b, add);
@@ -43,7 +46,8 @@ static void compare(sonde_dtype dtype, int64_t m, int64_t n, int64_t k, bool tra
             }
             double sum = add ? at(dtype, before, i * ldc + j) : 0;
             for (int64_t p = 0; p < k; p++)
-                sum += at(dtype, a, trans_a ? p * lda + i : i * lda + p) * at(dtype, b, trans_b ? j * ldb + p : p * ldb + j);
+                sum += at(dtype, a, trans_a ? p * lda + i : i * lda + p) *
+                       at(dtype, b, trans_b ? j * ldb + p : p * ldb + j);
             double error = fabs(at(dtype, c, i * ldc + j) - sum);
             worst = error <= worst ? worst : error; /* NaN stays */
         }
@@ -58,14 +62,16 @@ static void compare(sonde_dtype dtype, int64_t m, int64_t n, int64_t k, bool tra
 
 static void all_forms_and_sizes(void)
 {
-    const int64_t sizes[][3] = {{1, 1, 1},      {3, 2, 0},     {0, 3, 2},      {3, 0, 2},      {1, 64, 64},  {64, 1, 64},
-                                {5, 7, 9},      {32, 64, 64},  {32, 10, 100},  {100, 100, 100}, {64, 256, 64}, {129, 128, 65},
-                                {256, 128, 33}, {7, 16, 9000}, {70, 320, 300}, {2, 1024, 700}};
+    const int64_t sizes[][3] = {{1, 1, 1},      {3, 2, 0},       {0, 3, 2},      {3, 0, 2},
+                                {1, 64, 64},    {64, 1, 64},     {5, 7, 9},      {32, 64, 64},
+                                {32, 10, 100},  {100, 100, 100}, {64, 256, 64},  {129, 128, 65},
+                                {256, 128, 33}, {7, 16, 9000},   {70, 320, 300}, {2, 1024, 700}};
     for (int dtype = SONDE_FLOAT32; dtype <= SONDE_FLOAT64; dtype++)
         for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
             for (int form = 0; form < 8; form++)
                 for (int64_t pad = 0; pad < 4; pad += 3)
-                    compare((sonde_dtype)dtype, sizes[s][0], sizes[s][1], sizes[s][2], form & 1, form & 2, form & 4, pad);
+                    compare((sonde_dtype)dtype, sizes[s][0], sizes[s][1], sizes[s][2], form & 1, form & 2, form & 4,
+                            pad);
 }
 
 /* The sizes at which B is copied together, and products are cut for the threads. */
@@ -109,7 +115,10 @@ static void bits_do_not_depend_on_threads(void)
     CHECK(sonde_threads_set(0) == SONDE_EARG && sonde_threads_set(100000) == SONDE_EARG && sonde_threads() == 1);
 }
 
-static void mark(void *context, int tile) { ((int *)context)[tile]++; }
+static void mark(void *context, int tile)
+{
+    ((int *)context)[tile]++;
+}
 
 static void nested(void *context, int tile)
 {
@@ -140,7 +149,8 @@ static void transposition(void)
     for (int dtype = SONDE_FLOAT32; dtype <= SONDE_FLOAT64; dtype++)
         for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
             int64_t rows = sizes[s][0], columns = sizes[s][1];
-            void *in = random_matrix((sonde_dtype)dtype, rows * columns), *out = random_matrix((sonde_dtype)dtype, rows * columns);
+            void *in = random_matrix((sonde_dtype)dtype, rows * columns),
+                 *out = random_matrix((sonde_dtype)dtype, rows * columns);
             sonde_transpose_kernel((sonde_dtype)dtype, out, in, rows, columns);
             bool good = true;
             for (int64_t i = 0; i < rows; i++)

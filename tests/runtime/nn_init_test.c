@@ -78,8 +78,13 @@ static void fans_and_gains(void)
     static const struct {
         const char *name;
         double gain;
-    } gains[] = {{"linear", 1}, {"conv2d", 1}, {"sigmoid", 1}, {"tanh", 5.0 / 3}, {"relu", 1.4142135623730951},
-                 {"leaky_relu", 1.3867504905630728}, {"selu", 0.75}}; /* leaky_relu with slope 0.2 */
+    } gains[] = {{"linear", 1},
+                 {"conv2d", 1},
+                 {"sigmoid", 1},
+                 {"tanh", 5.0 / 3},
+                 {"relu", 1.4142135623730951},
+                 {"leaky_relu", 1.3867504905630728},
+                 {"selu", 0.75}}; /* leaky_relu with slope 0.2 */
     for (size_t i = 0; i < sizeof gains / sizeof *gains; i++) {
         CHECK(sonde_init_gain(gains[i].name, 0.2, &gain) == SONDE_OK);
         CHECK_NEAR(gain, gains[i].gain, 1e-15);
@@ -142,7 +147,7 @@ static void orthogonal_is_uniform(void)
         positive += first > 0;
         squares += first * first;
     }
-    CHECK(positive > 150 && positive < 250);    /* 200 ± 5 σ */
+    CHECK(positive > 150 && positive < 250);     /* 200 ± 5 σ */
     CHECK(fabs(squares / 400 - 1.0 / 3) < 0.08); /* E q² = 1/3, σ of the mean 0.015 */
     sonde_tensor_release(w);
 }

@@ -19,7 +19,10 @@ static sonde_tensor *matrix(int rows, int columns, const double *values)
     return t;
 }
 
-static double at(const sonde_tensor *t, int64_t i, int64_t j) { return sonde_tensor_get(t, (int64_t[]){i, j}); }
+static double at(const sonde_tensor *t, int64_t i, int64_t j)
+{
+    return sonde_tensor_get(t, (int64_t[]){i, j});
+}
 
 static sonde_module *linear(int64_t in, int64_t out, double weight)
 {
@@ -51,24 +54,31 @@ static void flatten(void)
     static const struct {
         int start, end, ndim;
         int64_t shape[4];
-    } cases[] = {{1, -1, 2, {2, 60}}, {0, -1, 1, {120}}, {1, 2, 3, {2, 12, 5}}, {-2, -1, 3, {2, 3, 20}}, {2, 2, 4, {2, 3, 4, 5}}};
+    } cases[] = {{1, -1, 2, {2, 60}},
+                 {0, -1, 1, {120}},
+                 {1, 2, 3, {2, 12, 5}},
+                 {-2, -1, 3, {2, 3, 20}},
+                 {2, 2, 4, {2, 3, 4, 5}}};
     sonde_tensor *x = NULL, *y = NULL, *scalar = NULL;
     sonde_module *m = NULL;
     CHECK(sonde_tensor_zeros(&x, SONDE_FLOAT32, 4, (int64_t[]){2, 3, 4, 5}) == SONDE_OK);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        CHECK(sonde_flatten_new(&m, cases[i].start, cases[i].end) == SONDE_OK && sonde_module_call1(m, x, &y) == SONDE_OK);
+        CHECK(sonde_flatten_new(&m, cases[i].start, cases[i].end) == SONDE_OK &&
+              sonde_module_call1(m, x, &y) == SONDE_OK);
         CHECK(y->ndim == cases[i].ndim && memcmp(y->shape, cases[i].shape, (size_t)y->ndim * sizeof *y->shape) == 0);
         sonde_tensor_release(y);
         sonde_module_release(m);
     }
-    CHECK(sonde_flatten_new(&m, 2, 1) == SONDE_OK && sonde_module_call1(m, x, &y) == SONDE_ESHAPE && says("comes after"));
+    CHECK(sonde_flatten_new(&m, 2, 1) == SONDE_OK && sonde_module_call1(m, x, &y) == SONDE_ESHAPE &&
+          says("comes after"));
     sonde_module_release(m);
     CHECK(sonde_tensor_zeros(&scalar, SONDE_FLOAT32, 0, NULL) == SONDE_OK && sonde_flatten_new(&m, 0, -1) == SONDE_OK);
     CHECK(sonde_module_call1(m, scalar, &y) == SONDE_OK && y->ndim == 1 && y->shape[0] == 1);
     sonde_tensor_release(y);
     sonde_tensor_release(scalar);
     sonde_module_release(m);
-    CHECK(sonde_flatten_new(&m, 1, -1) == SONDE_OK && sonde_tensor_zeros(&scalar, SONDE_FLOAT32, 1, &(int64_t){3}) == SONDE_OK);
+    CHECK(sonde_flatten_new(&m, 1, -1) == SONDE_OK &&
+          sonde_tensor_zeros(&scalar, SONDE_FLOAT32, 1, &(int64_t){3}) == SONDE_OK);
     CHECK(sonde_module_call1(m, scalar, &y) != SONDE_OK && says("Flatten: "));
     sonde_tensor_release(scalar);
     sonde_tensor_release(x);
@@ -80,15 +90,24 @@ static void activations(void)
     static const struct {
         const char *name;
         double at_minus_2;
-    } cases[] = {{"Sigmoid", 0.11920292202211755}, {"Tanh", -0.9640275800758169}, {"ReLU", 0}, {"LeakyReLU", -0.02},
-                 {"ELU", -0.8646647167633873}, {"SELU", -1.520166468595695}, {"GELU", -0.04550026389635842},
-                 {"SiLU", -0.2384058440442351}, {"Softplus", 0.1269280110429726}, {"Softsign", -2.0 / 3}, {"Hardtanh", -1}};
+    } cases[] = {{"Sigmoid", 0.11920292202211755},
+                 {"Tanh", -0.9640275800758169},
+                 {"ReLU", 0},
+                 {"LeakyReLU", -0.02},
+                 {"ELU", -0.8646647167633873},
+                 {"SELU", -1.520166468595695},
+                 {"GELU", -0.04550026389635842},
+                 {"SiLU", -0.2384058440442351},
+                 {"Softplus", 0.1269280110429726},
+                 {"Softsign", -2.0 / 3},
+                 {"Hardtanh", -1}};
     sonde_tensor *x = matrix(1, 1, (double[]){-2}), *y = NULL;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         sonde_module *m = NULL;
         sonde_activation f;
         CHECK(sonde_activation_default(cases[i].name, &f) == SONDE_OK);
-        CHECK(sonde_activation_module_new(&m, cases[i].name, &f, false) == SONDE_OK && m->class->activation(m)->kind == f.kind);
+        CHECK(sonde_activation_module_new(&m, cases[i].name, &f, false) == SONDE_OK &&
+              m->class->activation(m)->kind == f.kind);
         CHECK(sonde_module_call1(m, x, &y) == SONDE_OK);
         CHECK_NEAR(at(y, 0, 0), cases[i].at_minus_2, 1e-14);
         sonde_tensor_release(y);
@@ -96,7 +115,8 @@ static void activations(void)
     }
     sonde_module *m = NULL;
     sonde_activation f = {.kind = SONDE_RELU};
-    CHECK(sonde_activation_module_new(&m, "Relu", &f, false) == SONDE_EARG && says("there are Sigmoid, Tanh, ReLU, LeakyReLU"));
+    CHECK(sonde_activation_module_new(&m, "Relu", &f, false) == SONDE_EARG &&
+          says("there are Sigmoid, Tanh, ReLU, LeakyReLU"));
     CHECK(sonde_activation_module_new(&m, "Tanh", &f, false) == SONDE_EARG && says("Tanh cannot compute relu"));
     f = (sonde_activation){SONDE_HARDTANH, 1, -1};
     CHECK(sonde_activation_module_new(&m, "Hardtanh", &f, false) == SONDE_EARG && says("min_val"));
@@ -117,7 +137,8 @@ static bool prints(sonde_module *m, const char *expected)
 static void descriptions(void)
 {
     sonde_module *m = NULL;
-    CHECK(sonde_activation_module_new(&m, "LeakyReLU", &(sonde_activation){SONDE_LEAKY_RELU, 1e-10, 0}, true) == SONDE_OK);
+    CHECK(sonde_activation_module_new(&m, "LeakyReLU", &(sonde_activation){SONDE_LEAKY_RELU, 1e-10, 0}, true) ==
+          SONDE_OK);
     CHECK(prints(m, "LeakyReLU(negative_slope=1e-10, inplace=true)"));
     CHECK(sonde_activation_module_new(&m, "GELU", &(sonde_activation){.kind = SONDE_GELU_TANH}, false) == SONDE_OK);
     CHECK(prints(m, "GELU(approximate='tanh')"));
@@ -180,7 +201,8 @@ static void batch_norm(void)
     CHECK_NEAR(at(y, 0, 1), (0 - 0.2) / sqrt(1.7), 1e-15);
     CHECK(sonde_tensor_get_int(sonde_module_parameter(m, "num_batches_tracked"), NULL) == 1);
     sonde_tensor_release(y);
-    CHECK(sonde_module_call1(m, wrong, &y) == SONDE_ESHAPE && says("BatchNorm1d: expected input [N, 2]") && says("[2, 3]"));
+    CHECK(sonde_module_call1(m, wrong, &y) == SONDE_ESHAPE && says("BatchNorm1d: expected input [N, 2]") &&
+          says("[2, 3]"));
     CHECK(sonde_tensor_get_int(sonde_module_parameter(m, "num_batches_tracked"), NULL) == 1);
     sonde_module_release(m);
 
@@ -195,7 +217,8 @@ static void batch_norm(void)
 
     CHECK(sonde_batch_norm1d_new(&m, 2, 0, 0.1, false, false, SONDE_FLOAT64) == SONDE_OK);
     CHECK(sonde_module_parameter(m, "running_mean") == NULL && sonde_module_train(m, false) == SONDE_OK);
-    CHECK(sonde_module_call1(m, x, &y) == SONDE_OK && fabs(at(y, 0, 1) + 1) < 1e-15); /* the batch's, in evaluation too */
+    CHECK(sonde_module_call1(m, x, &y) == SONDE_OK &&
+          fabs(at(y, 0, 1) + 1) < 1e-15); /* the batch's, in evaluation too */
     sonde_tensor_release(y);
     sonde_tensor_release(x);
     sonde_tensor_release(wrong);
@@ -219,7 +242,8 @@ static void residual(void)
     sonde_tensor_release(y);
     sonde_module_release(m);
 
-    CHECK(sonde_residual_new(&m, block, shortcut, 0, true) == SONDE_OK && sonde_module_child(m, "shortcut") == shortcut);
+    CHECK(sonde_residual_new(&m, block, shortcut, 0, true) == SONDE_OK &&
+          sonde_module_child(m, "shortcut") == shortcut);
     sonde_tensor *scale = sonde_module_parameter(m, "scale");
     CHECK(scale->dtype == SONDE_FLOAT64 && scale->requires_grad && sonde_set_grad(x, NULL) == SONDE_OK);
     CHECK(sonde_module_call1(m, x, &y) == SONDE_OK && at(y, 0, 0) == 15);
@@ -267,9 +291,11 @@ static void losses(void)
     CHECK(sonde_module_call(ce, &(sonde_values){2, {x, label}}, &out) == SONDE_OK);
     CHECK_NEAR(sonde_tensor_get(out.t[0], NULL), log(2), 1e-15);
     sonde_values_release(&out);
-    CHECK(sonde_module_call(ce, &(sonde_values){1, {x}}, &out) == SONDE_EARG && says("CrossEntropyLoss takes 2 arguments, got 1"));
+    CHECK(sonde_module_call(ce, &(sonde_values){1, {x}}, &out) == SONDE_EARG &&
+          says("CrossEntropyLoss takes 2 arguments, got 1"));
     CHECK(sonde_mse_loss_new(&mse, SONDE_LOSS_SUM) == SONDE_OK);
-    CHECK(sonde_module_call(mse, &(sonde_values){2, {x, t}}, &out) == SONDE_OK && sonde_tensor_get(out.t[0], NULL) == 1);
+    CHECK(sonde_module_call(mse, &(sonde_values){2, {x, t}}, &out) == SONDE_OK &&
+          sonde_tensor_get(out.t[0], NULL) == 1);
     sonde_values_release(&out);
     CHECK(sonde_bce_with_logits_loss_new(&bce, NULL, t, SONDE_LOSS_MEAN) == SONDE_OK);
     CHECK(sonde_module_parameter(bce, "pos_weight") == t && sonde_module_parameter(bce, "weight") == NULL);

@@ -246,7 +246,8 @@ static void host_layers(void)
     CHECK(!sonde_module_calling(path, sizeof path, &m));
     CHECK(sonde_module_new(&mine, &host_class, NULL) == SONDE_OK && sonde_module_set_child(mine, "fc", fc) == SONDE_OK);
     CHECK(add(net, "mine", mine) == SONDE_OK);
-    CHECK(sonde_module_call1(net, x, &y) == SONDE_ESHAPE && strncmp(sonde_message(), "layer 'mine.fc' (Linear): ", 26) == 0);
+    CHECK(sonde_module_call1(net, x, &y) == SONDE_ESHAPE &&
+          strncmp(sonde_message(), "layer 'mine.fc' (Linear): ", 26) == 0);
     sonde_tensor_release(x);
     sonde_module_release(fc);
     sonde_module_release(net);
@@ -258,9 +259,10 @@ static void shared_layer(void)
     sonde_module *net = sequential(), *fc = linear(1, 1);
     sonde_tensor *x = ones(2, (int64_t[]){1, 1}), *y = NULL, *w = sonde_module_parameter(fc, "weight");
     CHECK(sonde_sequential_add(net, NULL, fc) == SONDE_OK && sonde_sequential_add(net, NULL, fc) == SONDE_OK);
-    CHECK(sonde_init_constant_(w, 3) == SONDE_OK && sonde_init_constant_(sonde_module_parameter(fc, "bias"), 0.5) == SONDE_OK);
+    CHECK(sonde_init_constant_(w, 3) == SONDE_OK &&
+          sonde_init_constant_(sonde_module_parameter(fc, "bias"), 0.5) == SONDE_OK);
     CHECK(sonde_module_call1(net, x, &y) == SONDE_OK && sonde_backward(y, NULL, false) == SONDE_OK);
-    CHECK_NEAR(sonde_tensor_get(y, (int64_t[]){0, 0}), 11, 0); /* 3(3 + 0.5) + 0.5 */
+    CHECK_NEAR(sonde_tensor_get(y, (int64_t[]){0, 0}), 11, 0);              /* 3(3 + 0.5) + 0.5 */
     CHECK_NEAR(sonde_tensor_get(sonde_grad(w), (int64_t[]){0, 0}), 6.5, 0); /* 2w + b */
     CHECK(sonde_module_zero_grad(net) == SONDE_OK && sonde_grad(w) == NULL);
     sonde_tensor_release(x);
@@ -295,6 +297,20 @@ static void conversion(void)
     sonde_tensor_release(y);
     sonde_module_release(norm);
     sonde_module_release(net);
+}
+
+/* A parameter that is a view looks into its old tensor no more. */
+static void conversion_of_a_view(void)
+{
+    sonde_module *m = sequential();
+    sonde_tensor *whole = ones(1, (int64_t[]){4}), *view = NULL;
+    CHECK(sonde_narrow(&view, whole, 0, 1, 2, 1) == SONDE_OK && sonde_requires_grad_(view, true) == SONDE_OK);
+    CHECK(sonde_module_set_parameter(m, "w", view, false) == SONDE_OK && sonde_module_to(m, SONDE_FLOAT32) == SONDE_OK);
+    CHECK(view->dtype == SONDE_FLOAT32 && view->base == NULL && sonde_init_constant_(view, 7) == SONDE_OK);
+    CHECK(sonde_tensor_get(whole, (int64_t[]){1}) == 1 && sonde_tensor_get(view, (int64_t[]){0}) == 7);
+    sonde_tensor_release(whole);
+    sonde_tensor_release(view);
+    sonde_module_release(m);
 }
 
 static void printing(void)
@@ -343,7 +359,8 @@ static sonde_status build_and_call(void)
     if (status == SONDE_OK) status = sonde_sequential_add(net, NULL, drop);
     if (status == SONDE_OK) status = sonde_mse_loss_new(&loss, SONDE_LOSS_MEAN);
     if (status == SONDE_OK) status = sonde_tensor_full(&x, SONDE_FLOAT64, 2, (int64_t[]){4, 3}, 0.5);
-    if (status == SONDE_OK) status = sonde_init_orthogonal_(sonde_module_parameter(fc, "weight"), &(sonde_stream){0}, 1);
+    if (status == SONDE_OK)
+        status = sonde_init_orthogonal_(sonde_module_parameter(fc, "weight"), &(sonde_stream){0}, 1);
     if (status == SONDE_OK) status = sonde_module_call1(net, x, &y);
     sonde_values pair = {.n = 2, .t = {y, x}}, out = {0};
     if (status == SONDE_OK) status = sonde_module_call(loss, &pair, &out);
@@ -388,6 +405,7 @@ int main(void)
     CHECK_RUN(host_layers);
     CHECK_RUN(shared_layer);
     CHECK_RUN(conversion);
+    CHECK_RUN(conversion_of_a_view);
     CHECK_RUN(printing);
     CHECK_RUN(every_allocation_may_fail);
     CHECK(sonde_module_live() == 0 && sonde_tensor_live() == 0);

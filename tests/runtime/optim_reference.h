@@ -1,5 +1,5 @@
-/* From tests/reference/torch_reference.h5, /optim/<name>/given: PyTorch 1.13.1 in float64, ten prescribed gradients (with
- * zeros and scales of 1e-8 and 1e3), where the weights start and where they end. */
+/* From tests/reference/torch_reference.h5, /optim/<name>/given: PyTorch 1.13.1 in float64, ten prescribed gradients
+ * (with zeros and scales of 1e-8 and 1e3), where the weights start and where they end. */
 #ifndef SONDE_TESTS_OPTIM_REFERENCE_H
 #define SONDE_TESTS_OPTIM_REFERENCE_H
 

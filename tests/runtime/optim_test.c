@@ -23,7 +23,10 @@ static sonde_tensor *vector(sonde_dtype dtype, int n, const double *values)
     return t;
 }
 
-static double at(const sonde_tensor *t, int64_t i) { return sonde_tensor_get(t, &i); }
+static double at(const sonde_tensor *t, int64_t i)
+{
+    return sonde_tensor_get(t, &i);
+}
 
 static sonde_tensor *parameter(sonde_dtype dtype, int n, const double *values)
 {
@@ -79,7 +82,8 @@ static void by_hand(void)
 {
     sonde_tensor *p = parameter(SONDE_FLOAT64, 1, (double[]){1});
     sonde_optimizer *o = optimizer("SGD", p);
-    CHECK(sonde_optimizer_configure(o, 0, 2, (const char *const[]){"lr", "momentum"}, (double[]){0.1, 0.5}) == SONDE_OK);
+    CHECK(sonde_optimizer_configure(o, 0, 2, (const char *const[]){"lr", "momentum"}, (double[]){0.1, 0.5}) ==
+          SONDE_OK);
     uint32_t version = p->storage->version;
     give_gradient(p, 1, (double[]){2});
     CHECK(sonde_optimizer_step(o) == SONDE_OK && p->storage->version > version);
@@ -139,7 +143,8 @@ static void options(void)
     CHECK(sonde_optimizer_get(o, 0, "nesterov", &value) == SONDE_OK && value == 1); /* all or nothing */
     sonde_optimizer_release(o);
     o = optimizer("Adam", p);
-    CHECK(sonde_optimizer_set(o, 0, "beta2", 1) == SONDE_EARG && says("Adam: beta2 must be at least 0 and below 1, got 1"));
+    CHECK(sonde_optimizer_set(o, 0, "beta2", 1) == SONDE_EARG &&
+          says("Adam: beta2 must be at least 0 and below 1, got 1"));
     sonde_optimizer_release(o);
     sonde_tensor_release(p);
 }
@@ -159,7 +164,8 @@ static void groups(void)
     CHECK(sonde_optimizer_add_group(o, 1, &result, NULL) == SONDE_EARG && says("must be a leaf"));
     CHECK(sonde_optimizer_groups(o) == 1);
     CHECK(sonde_optimizer_add_group(o, 1, &b, &group) == SONDE_OK && group == 1 && sonde_optimizer_groups(o) == 2);
-    CHECK(sonde_optimizer_parameter(o, 1, 0) == b && !sonde_optimizer_parameter(o, 1, 1) && !sonde_optimizer_parameter(o, 2, 0));
+    CHECK(sonde_optimizer_parameter(o, 1, 0) == b && !sonde_optimizer_parameter(o, 1, 1) &&
+          !sonde_optimizer_parameter(o, 2, 0));
     CHECK(sonde_optimizer_set(o, 1, "lr", 0.5) == SONDE_OK);
     give_gradient(a, 1, (double[]){1});
     give_gradient(b, 1, (double[]){1});
@@ -181,11 +187,14 @@ static void state_moves(void)
 {
     static const char *const rules[] = {"SGD", "Adam", "RMSprop"};
     for (int r = 0; r < 3; r++) {
-        sonde_tensor *p = parameter(SONDE_FLOAT32, 2, (double[]){1, -1}), *q = parameter(SONDE_FLOAT32, 2, (double[]){1, -1});
-        sonde_optimizer *whole = optimizer(rules[r], p), *half = optimizer(rules[r], q), *other = optimizer(rules[r], q);
+        sonde_tensor *p = parameter(SONDE_FLOAT32, 2, (double[]){1, -1}),
+                     *q = parameter(SONDE_FLOAT32, 2, (double[]){1, -1});
+        sonde_optimizer *whole = optimizer(rules[r], p), *half = optimizer(rules[r], q),
+                        *other = optimizer(rules[r], q);
         const char *option = r == 1 ? "amsgrad" : "momentum";
         double value = r == 1 ? 1 : 0.9;
-        CHECK(sonde_optimizer_set(whole, 0, option, value) == SONDE_OK && sonde_optimizer_set(half, 0, option, value) == SONDE_OK);
+        CHECK(sonde_optimizer_set(whole, 0, option, value) == SONDE_OK &&
+              sonde_optimizer_set(half, 0, option, value) == SONDE_OK);
         CHECK(sonde_optimizer_set(other, 0, option, value) == SONDE_OK);
         CHECK(sonde_optimizer_visit_state(half, hand_over, other) == SONDE_OK); /* nothing yet: nothing to set */
         for (int i = 0; i < 6; i++) {
@@ -245,7 +254,10 @@ typedef struct seen {
     sonde_update_stats stats;
 } seen;
 
-static bool wants(void *context, const sonde_tensor *p) { return ((seen *)context)->only == p; }
+static bool wants(void *context, const sonde_tensor *p)
+{
+    return ((seen *)context)->only == p;
+}
 
 static void updated(void *context, const sonde_tensor *p, const sonde_update_stats *stats)
 {
@@ -254,7 +266,10 @@ static void updated(void *context, const sonde_tensor *p, const sonde_update_sta
     s->stats = *stats;
 }
 
-static void step_end(void *context, sonde_optimizer *o) { ((seen *)context)->ends++; }
+static void step_end(void *context, sonde_optimizer *o)
+{
+    ((seen *)context)->ends++;
+}
 
 /* w = (3, 4, 1e10), g = (1, 0, 1e-3), lr 1: Δw = (-1, 0, 0), the last swallowed by float32. */
 static void observers(void)
@@ -337,6 +352,30 @@ static void every_allocation_may_fail(void)
     CHECK(n > 5 && n < 1000);
 }
 
+/* A first step that failed after making a buffer is taken again as a first step: b = g, not (1 - dampening) g; unless
+ * the state was set in between. */
+static void first_step_after_a_failure(void)
+{
+    for (int restored = 0; restored < 2; restored++) {
+        sonde_tensor *p[2] = {parameter(SONDE_FLOAT64, 1, (double[]){1}), parameter(SONDE_FLOAT64, 1, (double[]){1})};
+        sonde_optimizer *o = NULL;
+        const char *const names[] = {"lr", "momentum", "dampening"};
+        CHECK(sonde_optimizer_new(&o, "SGD") == SONDE_OK && sonde_optimizer_add_group(o, 2, p, NULL) == SONDE_OK);
+        CHECK(sonde_optimizer_configure(o, 0, 3, names, (double[]){0.5, 0.5, 0.5}) == SONDE_OK);
+        for (int i = 0; i < 2; i++) give_gradient(p[i], 1, (double[]){1});
+        sonde_memory_fail_at(3); /* a tensor and its storage for the first buffer, then the second */
+        CHECK(sonde_optimizer_step(o) == SONDE_ENOMEM && at(p[0], 0) == 1);
+        sonde_memory_fail_at(-1);
+        sonde_tensor *buffer = vector(SONDE_FLOAT64, 1, (double[]){3});
+        if (restored) CHECK(sonde_optimizer_set_state(o, 0, "momentum_buffer", buffer) == SONDE_OK);
+        CHECK(sonde_optimizer_step(o) == SONDE_OK && at(p[1], 0) == 0.5);
+        CHECK(at(p[0], 0) == (restored ? 0 : 0.5)); /* b = 0.5 · 3 + 0.5 · 1, or 1 */
+        sonde_tensor_release(buffer);
+        sonde_optimizer_release(o);
+        for (int i = 0; i < 2; i++) sonde_tensor_release(p[i]);
+    }
+}
+
 int main(void)
 {
     CHECK_RUN(trajectories);
@@ -350,6 +389,7 @@ int main(void)
     CHECK_RUN(observers);
     CHECK_RUN(hooks);
     CHECK_RUN(every_allocation_may_fail);
+    CHECK_RUN(first_step_after_a_failure);
     CHECK(sonde_optimizer_live() == 0 && sonde_module_live() == 0 && sonde_tensor_live() == 0);
     CHECK_END();
 }

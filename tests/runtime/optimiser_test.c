@@ -12,21 +12,39 @@ typedef struct state {
 } state;
 
 /* One step of rule number `rule`, with `variant`'s options. */
-static void step(sonde_dtype dtype, int rule, int variant, int64_t number, state *s, const void *g, sonde_update_stats *stats)
+static void step(sonde_dtype dtype, int rule, int variant, int64_t number, state *s, const void *g,
+                 sonde_update_stats *stats)
 {
     bool odd = variant & 1;
     double decay = variant & 2 ? 0.05 : 0;
     if (rule == 0) {
-        sonde_sgd_args args = {.lr = 0.1, .momentum = variant & 4 ? 0.9 : 0, .dampening = variant & 8 && !odd ? 0.5 : 0,
-                               .weight_decay = decay, .nesterov = odd, .maximize = variant & 8, .first = number == 1};
+        sonde_sgd_args args = {.lr = 0.1,
+                               .momentum = variant & 4 ? 0.9 : 0,
+                               .dampening = variant & 8 && !odd ? 0.5 : 0,
+                               .weight_decay = decay,
+                               .nesterov = odd,
+                               .maximize = variant & 8,
+                               .first = number == 1};
         sonde_sgd_kernel(dtype, s->w, s->a, g, N, &args, stats);
     } else if (rule == 1) {
-        sonde_adam_args args = {.lr = 0.01, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .weight_decay = decay,
-                                .decoupled = odd, .amsgrad = variant & 4, .maximize = variant & 8, .step = number};
+        sonde_adam_args args = {.lr = 0.01,
+                                .beta1 = 0.9,
+                                .beta2 = 0.99,
+                                .eps = 1e-8,
+                                .weight_decay = decay,
+                                .decoupled = odd,
+                                .amsgrad = variant & 4,
+                                .maximize = variant & 8,
+                                .step = number};
         sonde_adam_kernel(dtype, s->w, s->a, s->b, s->c, g, N, &args, stats);
     } else {
-        sonde_rmsprop_args args = {.lr = 0.01, .alpha = 0.9, .eps = 1e-8, .weight_decay = decay,
-                                   .momentum = odd ? 0.9 : 0, .centered = variant & 4, .maximize = variant & 8};
+        sonde_rmsprop_args args = {.lr = 0.01,
+                                   .alpha = 0.9,
+                                   .eps = 1e-8,
+                                   .weight_decay = decay,
+                                   .momentum = odd ? 0.9 : 0,
+                                   .centered = variant & 4,
+                                   .maximize = variant & 8};
         sonde_rmsprop_kernel(dtype, s->w, s->a, s->b, s->c, g, N, &args, stats);
     }
 }
@@ -46,12 +64,15 @@ static void plain(int rule, int variant, int64_t number, double *w, double *a, d
         }
         *w -= 0.1 * g;
     } else if (rule == 1) {
-        if (odd) *w -= 0.01 * decay * *w;
-        else g += decay * *w;
+        if (odd)
+            *w -= 0.01 * decay * *w;
+        else
+            g += decay * *w;
         *a = 0.9 * *a + 0.1 * g;
         *b = 0.99 * *b + 0.01 * g * g;
         if (variant & 4) *c = fmax(*c, *b);
-        double mean = *a / (1 - pow(0.9, (double)number)), square = (variant & 4 ? *c : *b) / (1 - pow(0.99, (double)number));
+        double mean = *a / (1 - pow(0.9, (double)number)),
+               square = (variant & 4 ? *c : *b) / (1 - pow(0.99, (double)number));
         *w -= 0.01 * mean / (sqrt(square) + 1e-8);
     } else {
         g += decay * *w;
@@ -89,7 +110,8 @@ static void steps_follow_the_formulas(void)
             for (int64_t number = 1; number <= STEPS; number++) {
                 gradient(SONDE_FLOAT64, number, g);
                 step(SONDE_FLOAT64, rule, variant, number, &got, g, NULL);
-                for (int i = 0; i < N; i++) plain(rule, variant, number, &want.w[i], &want.a[i], &want.b[i], &want.c[i], g[i]);
+                for (int i = 0; i < N; i++)
+                    plain(rule, variant, number, &want.w[i], &want.a[i], &want.b[i], &want.c[i], g[i]);
             }
             double worst = 0;
             for (int i = 0; i < N; i++) worst = fmax(worst, fabs(got.w[i] - want.w[i]));

@@ -176,8 +176,8 @@ static void weights(void)
     }
     double norm = naive_of(&before, 1).l2;
     CHECK(unchanged > 0 && unchanged < (double)before.n);
-    CHECK_NEAR(last(&l, "weight", "l2_norm", "3.weight"), norm, 1e-12);
-    CHECK_NEAR(last(&l, "weight", "update_l2_norm", "3.weight") * 1e6, sqrt(update) * 1e6, 1e-10);
+    CHECK_NEAR(last(&l, "weight", "l2_norm", "3.weight"), norm, 1e-6);
+    CHECK_NEAR(last(&l, "weight", "update_l2_norm", "3.weight") * 1e6, sqrt(update) * 1e6, 1e-6);
     CHECK_NEAR(last(&l, "weight", "update_ratio", "3.weight") * 1e6, sqrt(update) / norm * 1e6, 1e-6);
     CHECK_NEAR(last(&l, "weight", "unchanged_frac", "3.weight"), unchanged / (double)before.n, 1e-7);
     CHECK(last(&l, "weight", "l2_norm", "3.bias") == 0);

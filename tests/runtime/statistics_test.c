@@ -17,7 +17,10 @@ static long double exact(sonde_dtype dtype, size_t i)
     return dtype == SONDE_FLOAT32 ? (long double)x32[i] : (long double)x64[i];
 }
 
-static double at(sonde_dtype dtype, size_t i) { return dtype == SONDE_FLOAT32 ? (double)x32[i] : x64[i]; }
+static double at(sonde_dtype dtype, size_t i)
+{
+    return dtype == SONDE_FLOAT32 ? (double)x32[i] : x64[i];
+}
 
 /* Compares the moments of the first n elements with sums by the book. */
 static void compare_moments(sonde_dtype dtype, size_t n, double tolerance)
@@ -58,7 +61,8 @@ static void fill(double mean, double std)
 static void usual_values(void)
 {
     const size_t lengths[] = {1, 2, 7, 8, 15, 16, 17, 64, 1000, 4095, 4096, 4097, 8192, MOST};
-    const double cases[][2] = {{0, 1}, {0.5, 0.1}, {1, 1e-4}, {100, 1e-3}, {0, 1e-18}, {0, 1e-30}, {3e-20, 1e-22}, {0, 1e30}};
+    const double cases[][2] = {{0, 1},     {0.5, 0.1}, {1, 1e-4},      {100, 1e-3},
+                               {0, 1e-18}, {0, 1e-30}, {3e-20, 1e-22}, {0, 1e30}};
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         fill(cases[c][0], cases[c][1]);
         for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
@@ -97,7 +101,8 @@ static void extremes(void)
 /* Chunks of very different size, so that their units differ: 1e200, then 1e-200, zeros, 1. */
 static void merging_across_scales(void)
 {
-    const double units[][4] = {{1e200, 1e-200, 0, 1}, {1e-200, 1e200, 1, 0}, {0, 1e-200, 1e-300, 1e-250}, {1, 0, 1e200, 1e199}};
+    const double units[][4] = {
+        {1e200, 1e-200, 0, 1}, {1e-200, 1e200, 1, 0}, {0, 1e-200, 1e-300, 1e-250}, {1, 0, 1e200, 1e199}};
     for (int u = 0; u < 4; u++) {
         fill(1, 1);
         for (size_t i = 0; i < MOST; i++) x64[i] *= units[u][i / 4096 % 4];
@@ -153,7 +158,8 @@ static void histograms(void)
         double tiny = dtype == SONDE_FLOAT32 ? (double)FLT_MIN : DBL_MIN;
         for (size_t i = 0; i < MOST; i++) { /* all binades, subnormals and beyond the ends */
             int64_t low = dtype == SONDE_FLOAT32 ? -155 : -1080, high = dtype == SONDE_FLOAT32 ? 130 : 1030;
-            x64[i] = scalbn(1 + 0.37 * (double)(i % 7), (int)sonde_stream_integer(&stream, low, high)) * (i % 2 ? 1 : -1);
+            x64[i] =
+                scalbn(1 + 0.37 * (double)(i % 7), (int)sonde_stream_integer(&stream, low, high)) * (i % 2 ? 1 : -1);
             if (i % 11 == 0) x64[i] = i % 22 ? (double)NAN : -0.0;
             if (dtype == SONDE_FLOAT32) x64[i] = (double)(x32[i] = (float)x64[i]);
         }
@@ -163,8 +169,10 @@ static void histograms(void)
         uint64_t total = 0;
         for (size_t i = 0; i < 17777; i++) {
             double v = fabs(at((sonde_dtype)dtype, i));
-            if (!isfinite(v)) want.n_nonfinite++;
-            else if (v == 0) want.n_zero++;
+            if (!isfinite(v))
+                want.n_nonfinite++;
+            else if (v == 0)
+                want.n_zero++;
             else {
                 int binade = ilogb(v);
                 want.counts[(binade < -150 ? -150 : binade > 127 ? 127 : binade) + 150]++;
@@ -173,7 +181,8 @@ static void histograms(void)
         }
         const void *x = dtype == SONDE_FLOAT32 ? (void *)x32 : (void *)x64;
         sonde_histogram_kernel(&got, (sonde_dtype)dtype, x, 10001); /* adds up */
-        sonde_histogram_kernel(&got, (sonde_dtype)dtype, dtype == SONDE_FLOAT32 ? (void *)(x32 + 10001) : (void *)(x64 + 10001), 7776);
+        sonde_histogram_kernel(&got, (sonde_dtype)dtype,
+                               dtype == SONDE_FLOAT32 ? (void *)(x32 + 10001) : (void *)(x64 + 10001), 7776);
         CHECK(memcmp(&got, &want, sizeof got) == 0 && got.n_subnormal > 0 && got.n_zero > 0 && got.n_nonfinite > 0);
         for (int b = 0; b < SONDE_BINADE_COUNT; b++) total += got.counts[b];
         CHECK(total + got.n_zero + got.n_nonfinite == 17777);
@@ -197,7 +206,8 @@ static void slopes_and_units(void)
             memset(alive, 0, sizeof alive);
             sonde_slopes got;
             bool from_output = sonde_activation_uses_output(&kinds[k]);
-            sonde_slopes_kernel(&got, alive, &kinds[k], SONDE_FLOAT32, from_output ? NULL : x32, from_output ? y : NULL, rows, units, inner);
+            sonde_slopes_kernel(&got, alive, &kinds[k], SONDE_FLOAT32, from_output ? NULL : x32, from_output ? y : NULL,
+                                rows, units, inner);
             double sum_sq = 0, largest = sonde_activation_facts_of(&kinds[k]).max_slope;
             uint64_t saturated = 0;
             for (int64_t i = 0; i < n; i++) {

@@ -196,6 +196,8 @@ static void test_text(void)
     check_text(counting(SONDE_INT64, SHAPE(3)), "tensor([0, 1, 2])");
     check_text(of(SONDE_FLOAT32, 0, NULL, (double[]){3.25}), "tensor(3.2500)");
     check_text(counting(SONDE_FLOAT32, SHAPE(0)), "tensor([])");
+    check_text(counting(SONDE_FLOAT64, SHAPE(20)), "tensor([ 0.,  1.,  2.,  3.,  4.,  5.,  6.,  7.,  8.,  9., 10., 11., 12., 13.,\n"
+                                                   "        14., 15., 16., 17., 18., 19.], dtype=float64)");
     check_text(counting(SONDE_INT64, SHAPE(1001)), "tensor([   0,    1,    2,  ...,  998,  999, 1000])");
 }
 

@@ -41,9 +41,9 @@ describe("a recipe", function()
 
   it("with an error in run: the steps before it are kept", function()
     local dir <close> = process.tempdir()
-    local result, line = run(dir, { forward = "if run.step == 5 then p = p.width.oops.more end -- here" })
-    says(result, ("sonde: r.lua:%d: attempt to index a nil value"):format(line))
-    holds(dir, 5, "attempt to index a nil value")
+    local result, line = run(dir, { forward = "if run.step == 5 then error(nil .. 'x') end -- here" })
+    says(result, ("sonde: r.lua:%d: attempt to concatenate a nil value"):format(line))
+    holds(dir, 5, "attempt to concatenate a nil value")
   end)
 
   it("that fails before its first step leaves a file that the next run may replace", function()

@@ -3,7 +3,7 @@ local argparse = require "argparse"
 
 local function new_parser(name, command, on_help)
   local parser = argparse("sonde " .. name, command.about or command.summary):add_help(false)
-  parser:usage_max_width(100):help_max_width(100):help_description_margin(22)
+  parser:usage_max_width(100):help_max_width(100):help_description_margin(28)
   command.parser(parser)
   parser:flag("-h --help", "Show this help."):action(on_help)
   return parser

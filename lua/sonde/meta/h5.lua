@@ -56,6 +56,9 @@ function File:is_live() end
 ---@return boolean?, string?, string?
 function File:close() end
 
+---Closes it; in mode "w" nothing is left of the new file.
+function File:discard() end
+
 local h5 = {}
 
 ---@param path string

@@ -82,7 +82,7 @@ function run.execute(recipe, options)
   local restore_random = core.random.use(seed)
   local bar = run.new_progress(options.quiet)
   local object = Run.new { recipe = recipe, seed = seed, file = file, progress = bar }
-  recipe.bar = bar
+  recipe.bar = bar -- what a print in the recipe clears first
   core.nn.utils.on_clip(function(...) object:on_clip(...) end)
 
   local result, problem = call(recipe, options.values, object)
@@ -90,6 +90,7 @@ function run.execute(recipe, options)
   message = finish(object, file, ending, result)
 
   core.nn.utils.on_clip(nil)
+  object:release()
   restore_random()
   core.system.unwatch_signals()
   bar:finish()
@@ -99,7 +100,8 @@ function run.execute(recipe, options)
   }
   if message then
     outcome.status, outcome.exit, outcome.file = "failed", 1, nil
-    outcome.error = outcome.error and outcome.error ~= message and outcome.error .. "; and " .. message or message
+    local told = outcome.error and outcome.error:find(message, 1, true)
+    outcome.error = told and outcome.error or (outcome.error and outcome.error .. "; and " or "") .. message
   end
   return outcome
 end
@@ -110,6 +112,7 @@ function run.peek(recipe, values, seed)
   local object
   local peeked = Stop.new("peeked", "the first backward has finished")
   local function first_backward()
+    if not object.measure then error("the recipe registers no network: run:model(net)", 0) end
     object.measure:end_step(object:seconds())
     object.stopped = peeked
     error(peeked, 0)
@@ -121,7 +124,9 @@ function run.peek(recipe, values, seed)
   local _, problem = call(recipe, values, object)
   restore_random()
   core.system.unwatch_signals()
-  if problem == peeked then return require "sonde.probe".layer_table(object.history, object.measure) end
+  local layers = problem == peeked and object.measure:layers()
+  object:release()
+  if layers then return require "sonde.probe".layer_table(object.history, layers) end
   if problem then return nil, problem.reason, problem.exit or 1 end
   return nil, recipe.where .. ": run ended before an optimiser's step or run:log: there is nothing to look at", 1
 end

@@ -8,6 +8,8 @@ Nonfinite.__index = Nonfinite
 
 local function is_finite(x) return x - x == 0 end
 
+local function show(x) return x ~= x and "NaN" or ("%g"):format(x) end
+
 function Nonfinite.new(reaction, events, say)
   return setmetatable({ reaction = reaction, events = events, say = say, said = {}, was = {} }, Nonfinite)
 end
@@ -26,7 +28,7 @@ end
 function Nonfinite:watch(step, code, name, value)
   local finite = value == nil or is_finite(value)
   if not finite and not self.was[code] then
-    self:report(step, code, ("the %s is %g"):format(name, value), value)
+    self:report(step, code, ("the %s is %s"):format(name, show(value)), value)
   end
   self.was[code] = not finite
   return finite
@@ -39,8 +41,8 @@ function Nonfinite:before_step(step, optimizer, norm, loss)
   if not bad or self.reaction == "continue" then return end
   optimizer:zero_grad(true)
   if self.reaction == "skip" then
-    self:report(step, "step_skipped", ("the optimiser's step is left out: the %s is %g"):format(
-      norm == bad and "norm of the gradient" or "loss", bad), bad)
+    self:report(step, "step_skipped", ("the optimiser's step is left out: the %s is %s"):format(
+      norm == bad and "norm of the gradient" or "loss", show(bad)), bad)
   else
     self.stop = bad
   end
@@ -51,8 +53,8 @@ function Nonfinite:after_step(step, loss)
   if self.reaction ~= "stop" then return nil end
   if loss and not is_finite(loss) then self.stop = self.stop or loss end
   if not self.stop then return nil end
-  local what = loss and not is_finite(loss) and ("the loss is %g"):format(loss)
-    or ("the norm of the gradient is %g"):format(self.stop)
+  local what = loss and not is_finite(loss) and "the loss is " .. show(loss)
+    or "the norm of the gradient is " .. show(self.stop)
   self.events:add(step, "stopped", what, self.stop)
   return ('stopped at step %d: %s (on_nonfinite = "stop")'):format(step, what)
 end

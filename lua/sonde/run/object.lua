@@ -19,7 +19,7 @@ function Run.new(options)
     seed = options.seed, step = 0, file = options.file and options.file.path,
     recipe = options.recipe, output = options.file, progress = options.progress, first_backward = options.first_backward,
     history = core.record.history(), started = core.system.clock(), epoch = 0 / 0,
-    models = {}, optimizers = {}, kept = {}, notes = {}, generators = {}, nets = {}, clips = {}, norms = {}, parameters = {},
+    models = {}, optimizers = {}, kept = {}, notes = {}, generators = {}, nets = {}, clips = {}, norms = {}, parameters = {}, handles = {},
   }, Run)
   self.data_stream = core.random.stream(self.seed, "data")
   self.rows = Rows.new(self.history, self.recipe.metrics, function(name)
@@ -62,7 +62,7 @@ function Run:optimizer(optimizer)
   for _, known in ipairs(self.optimizers) do
     if known == optimizer then return optimizer end
   end
-  optimizer:register_step_pre_hook(function() self:before_optimizer_step(optimizer) end)
+  self.handles[#self.handles + 1] = optimizer:register_step_pre_hook(function() self:before_optimizer_step(optimizer) end)
   self.optimizers[#self.optimizers + 1] = optimizer
   if self.measure then self.measure:observe_optimizer(optimizer) end
   return optimizer
@@ -98,6 +98,12 @@ function Run:generator(name)
   if type(name) ~= "string" then fail("run:generator: expected a name, got %s", type(name)) end
   self.generators[name] = self.generators[name] or core.random.stream(self.seed, "generator." .. name)
   return self.generators[name]
+end
+
+-- The run has ended: nothing is observed any more.
+function Run:release()
+  for _, handle in ipairs(self.handles) do handle:remove() end
+  if self.measure then self.measure:close() end
 end
 
 -- ---- what is kept ----------------------------------------------------------------------------------------------

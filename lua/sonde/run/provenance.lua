@@ -29,12 +29,21 @@ function provenance.environment()
   return facts
 end
 
+-- The parameters' values; a list stays a list also when it is empty.
+local function parameters(values)
+  local plain = {}
+  for name, value in next, values do
+    plain[name] = type(value) == "table" and json.array(table.move(value, 1, #value, 1, {})) or value
+  end
+  return plain
+end
+
 -- name → text. options as in run/file.lua.
 function provenance.texts(options, run)
   return {
     recipe_source = options.recipe.source,
     modules = json.encode(options.recipe.modules),
-    params = json.encode(options.values),
+    params = json.encode(parameters(options.values)),
     overrides = json.encode(options.set or {}),
     environment = json.encode(provenance.environment()),
     model = run:model_text(),

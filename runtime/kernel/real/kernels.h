@@ -7,11 +7,6 @@
 #include "kernel/kernel.h"
 
 #define SONDE_DECLARE_KERNELS(real, suffix)                                                                            \
-    /* Elements to a vector of sonde_gemm; 0 where there is no FMA and sonde_gemm does nothing. */                     \
-    int64_t sonde_gemm_lanes_##suffix(void);                                                                           \
-    /* C [m, n] = (add ? C : 0) + op(A) B; op(A)[i, p] = a[i a_row + p a_column]; n is a multiple of the lanes. */     \
-    void sonde_gemm_##suffix(real *c, const real *a, const real *b, int64_t m, int64_t n, int64_t k, int64_t a_row,    \
-                             int64_t a_column, int64_t ldb, int64_t ldc, bool add);                                    \
     void sonde_transpose_##suffix(real *out, const real *in, int64_t rows, int64_t columns);                           \
     void sonde_activation_forward_##suffix(const sonde_activation *activation, real *y, const real *x, size_t n);      \
     /* v: the output where sonde_activation_uses_output, else the input */                                             \

@@ -210,9 +210,9 @@ static void reduce_backward_fiber(sonde_reduction op, real *dx, double g, const 
         mean = sum_fiber(x, n, s) / (double)n;
         SPREAD(g * 2 * (v - mean) / (freedom > 0 ? freedom : 0))
         break;
-    case SONDE_STD: /* (x - mean)/((n - correction) std): NaN at std 0, as PyTorch */
+    case SONDE_STD: /* (x - mean)/((n - correction) std); 0 at std 0, as PyTorch */
         mean = sum_fiber(x, n, s) / (double)n;
-        SPREAD(g * (v - mean) / ((freedom > 0 ? freedom : 0) * y))
+        SPREAD(y == 0 ? 0 : g * (v - mean) / ((freedom > 0 ? freedom : 0) * y))
         break;
     case SONDE_NORM: norm_backward(dx, g, x, y, n, s, order, add); break;
     case SONDE_LOGSUMEXP: /* the softmax; where all is -inf, x - y is NaN and the share 0 */

@@ -75,16 +75,16 @@ static void copy_block(real *out, const real *in, size_t n)
 }
 
 /* STEP runs for the elements `from` .. `from + count - 1`, block by block. */
-#define BLOCKWISE(STEP)                                                         \
-    do {                                                                        \
-        if (stats) *stats = (sonde_update_stats){0};                            \
-        for (size_t from = 0; from < n; from += BLOCK) {                        \
-            size_t count = n - from < BLOCK ? n - from : BLOCK;                 \
-            real before[BLOCK];                                                 \
-            if (stats) copy_block(before, w + from, count);                     \
-            STEP;                                                               \
-            if (stats) add_stats(stats, before, w + from, g + from, count);     \
-        }                                                                       \
+#define BLOCKWISE(STEP)                                                                                                \
+    do {                                                                                                               \
+        if (stats) *stats = (sonde_update_stats){0};                                                                   \
+        for (size_t from = 0; from < n; from += BLOCK) {                                                               \
+            size_t count = n - from < BLOCK ? n - from : BLOCK;                                                        \
+            real before[BLOCK];                                                                                        \
+            if (stats) copy_block(before, w + from, count);                                                            \
+            STEP;                                                                                                      \
+            if (stats) add_stats(stats, before, w + from, g + from, count);                                            \
+        }                                                                                                              \
     } while (0)
 
 /* ---- SGD ----------------------------------------------------------------------------------------------- */
@@ -141,11 +141,10 @@ void REAL_NAME(sonde_sgd)(real *w, real *buffer, const real *g, size_t n, const 
 
 typedef struct adam {
     real sign, keep, beta1, fresh1, beta2, fresh2, eps, decay, step_size, correction;
-    bool amsgrad;
 } adam;
 
-/* m/(sqrt(v)/correction + eps) times the step size; the mean of squares is v_max for AMSGrad */
-static void adam_step(real *w, real *m, real *v, real *v_max, const real *g, size_t n, const adam *a)
+/* w -= step_size m / (sqrt(v) / correction + eps) */
+static void adam_step(real *w, real *m, real *v, const real *g, size_t n, const adam *a)
 {
     const adam s = *a;
 #pragma omp simd
@@ -157,9 +156,9 @@ static void adam_step(real *w, real *m, real *v, real *v_max, const real *g, siz
         v[i] = square;
         w[i] = weight - s.step_size * (mean / (SQRT(square) / s.correction + s.eps));
     }
-    (void)v_max;
 }
 
+/* The same with the largest v so far in its place. */
 static void adam_step_amsgrad(real *w, real *m, real *v, real *v_max, const real *g, size_t n, const adam *a)
 {
     const adam s = *a;
@@ -176,8 +175,8 @@ static void adam_step_amsgrad(real *w, real *m, real *v, real *v_max, const real
     }
 }
 
-void REAL_NAME(sonde_adam)(real *w, real *m, real *v, real *v_max, const real *g, size_t n,
-                           const sonde_adam_args *args, sonde_update_stats *stats)
+void REAL_NAME(sonde_adam)(real *w, real *m, real *v, real *v_max, const real *g, size_t n, const sonde_adam_args *args,
+                           sonde_update_stats *stats)
 {
     double step = (double)args->step;
     adam a = {
@@ -195,7 +194,7 @@ void REAL_NAME(sonde_adam)(real *w, real *m, real *v, real *v_max, const real *g
     if (args->amsgrad)
         BLOCKWISE(adam_step_amsgrad(w + from, m + from, v + from, v_max + from, g + from, count, &a));
     else
-        BLOCKWISE(adam_step(w + from, m + from, v + from, NULL, g + from, count, &a));
+        BLOCKWISE(adam_step(w + from, m + from, v + from, g + from, count, &a));
 }
 
 /* ---- RMSprop ------------------------------------------------------------------------------------------- */
@@ -241,6 +240,6 @@ void REAL_NAME(sonde_rmsprop)(real *w, real *v, real *mean, real *buffer, const 
     };
     if (!args->centered) mean = NULL;
     if (!(args->momentum > 0)) buffer = NULL;
-    BLOCKWISE(rmsprop_step(w + from, v + from, mean ? mean + from : NULL, buffer ? buffer + from : NULL, g + from, count,
-                           &s));
+    BLOCKWISE(rmsprop_step(w + from, v + from, mean ? mean + from : NULL, buffer ? buffer + from : NULL, g + from,
+                           count, &s));
 }

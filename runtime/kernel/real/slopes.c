@@ -97,7 +97,8 @@ double REAL_NAME(sonde_sample_cosine)(const real *x, int64_t rows, int64_t colum
     for (int64_t i = 0; i < rows; i++) {
         const real *row = x + i * columns;
         double unit = unit_of(row, columns);
-        double factor = unit / sqrt(sum_of_squares(row, (size_t)columns, unit)); /* a row of zeros has no direction: NaN */
+        double factor =
+            unit / sqrt(sum_of_squares(row, (size_t)columns, unit)); /* a row of zeros has no direction: NaN */
         if (isinf(factor)) return (double)NAN;
 #pragma omp simd
         for (int64_t j = 0; j < columns; j++) scratch[j] += (double)row[j] * factor;

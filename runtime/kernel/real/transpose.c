@@ -39,7 +39,10 @@ static void part_piece(real *restrict out, const real *restrict in, int64_t rows
         for (int64_t i = 0; i < height; i++) out[j * rows + i] = in[i * columns + j];
 }
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 void REAL_NAME(sonde_transpose)(real *out, const real *in, int64_t rows, int64_t columns)
 {

@@ -14,7 +14,8 @@
 enum {
     LANES = 64 / sizeof(real),
     WIDE = 8, /* lanes of double */
-    RUN = 32, /* terms a lane may sum in `real` before it goes to double: 32 roundings, below 1e-6 in all */
+    RUN = 32, /* terms a lane may sum in `real` before it goes to double: for float32 at most 32 roundings, 2e-6 of the
+                 sum if all went one way; measured 5e-7 on constants, the worst case found, 1e-7 on random values */
 };
 typedef real vec __attribute__((vector_size(64)));
 typedef double wide __attribute__((vector_size(64)));

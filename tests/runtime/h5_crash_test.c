@@ -1,0 +1,419 @@
+/* h5: what is left after a kill at any moment, on a full disk, and of damaged files.
+ *
+ * The replay is exhaustive: HDF5's writes to FILE.part pass through the pwrite and ftruncate below, which log them; every
+ * prefix of that log is what some SIGKILL would have left. Each is rebuilt, recovered and read back, and must hold every
+ * row that was flushed by then. */
+#include "h5_lab.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+/* ---- the log ------------------------------------------------------------------------------------------- */
+
+typedef struct entry {
+    off_t at;     /* of the bytes; for a truncation the new size */
+    size_t n;
+    char *bytes;  /* NULL: a truncation */
+    int64_t rows; /* of /metrics known to be flushed before this write */
+} entry;
+
+static entry *entries;
+static size_t n_entries;
+static char watched[64]; /* the file's name, "" for none */
+static int64_t flushed;
+
+static bool is_watched(int fd)
+{
+    char link[64], target[512];
+    if (!*watched) return false;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, target, sizeof target - 1);
+    if (n < 0) return false;
+    target[n] = '\0';
+    const char *slash = strrchr(target, '/');
+    return slash && !strcmp(slash + 1, watched);
+}
+
+static void log_write(off_t at, size_t n, const void *bytes)
+{
+    entries = realloc(entries, (n_entries + 1) * sizeof *entries);
+    entry *e = &entries[n_entries++];
+    *e = (entry){ .at = at, .n = n, .bytes = bytes ? malloc(n + 1) : NULL };
+    e->rows = __atomic_load_n(&flushed, __ATOMIC_ACQUIRE);
+    if (bytes) memcpy(e->bytes, bytes, n);
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t n, off_t at)
+{
+    ssize_t (*real)(int, const void *, size_t, off_t) = dlsym(RTLD_NEXT, "pwrite");
+    if (is_watched(fd)) log_write(at, n, bytes);
+    return real(fd, bytes, n, at);
+}
+
+int ftruncate(int fd, off_t size)
+{
+    int (*real)(int, off_t) = dlsym(RTLD_NEXT, "ftruncate");
+    if (is_watched(fd)) log_write(size, 0, NULL);
+    return real(fd, size);
+}
+
+static void forget_log(void)
+{
+    for (size_t i = 0; i < n_entries; i++) free(entries[i].bytes);
+    free(entries);
+    entries = NULL;
+    n_entries = 0;
+    watched[0] = '\0';
+    flushed = 0;
+}
+
+/* ---- every prefix -------------------------------------------------------------------------------------- */
+
+static void play(int fd, const entry *e)
+{
+    bool ok = e->bytes ? write(fd, "", 0) == 0 && lseek(fd, e->at, SEEK_SET) >= 0 && write(fd, e->bytes, e->n) == (ssize_t)e->n
+                       : !truncate("replay.log", e->at);
+    if (!ok) CHECK(!"replaying a write");
+}
+
+static bool copy_to(const char *from, const char *to)
+{
+    char command[128];
+    snprintf(command, sizeof command, "cp %s %s", from, to);
+    return system(command) == 0;
+}
+
+/* A run of `steps` steps, flushed after every `chunk`th. */
+static void log_a_run(int64_t steps, int64_t chunk)
+{
+    lab l = lab_new();
+    sonde_h5_writer *w;
+    sonde_h5_run run = lab_run("logged.h5", false);
+    snprintf(watched, sizeof watched, "logged.h5.part");
+    CHECK(sonde_h5_writer_open(&w, &run) == SONDE_OK);
+    CHECK(sonde_h5_writer_start(w, l.history) == SONDE_OK);
+    for (int64_t step = 1; step <= steps; step++) {
+        CHECK(lab_step(&l, step) == SONDE_OK);
+        if (step % chunk) continue;
+        CHECK(sonde_h5_writer_flush(w) == SONDE_OK);
+        __atomic_store_n(&flushed, step, __ATOMIC_RELEASE);
+    }
+    sonde_h5_end end = lab_end(steps);
+    CHECK(sonde_h5_writer_finish(w, &end) == SONDE_OK);
+    sonde_h5_writer_free(w);
+    sonde_history_free(l.history);
+    watched[0] = '\0';
+}
+
+static void every_prefix_is_recovered(void)
+{
+    log_a_run(150, 10);
+    int log = open("replay.log", O_RDWR | O_CREAT, 0600);
+    int recovered = 0, empty = 0;
+    for (size_t i = 0; i < n_entries; i++) {
+        play(log, &entries[i]);
+        sonde_h5_recovered out;
+        CHECK(copy_to("replay.log", "replay.h5.part"));
+        sonde_status status = sonde_h5_recover("replay.h5.part", true, &out);
+        if (status == SONDE_OK) {
+            if (lab_check_file("replay.h5", entries[i].rows, "recovered") < 0) printf("       after write %zu\n", i);
+            recovered++;
+        } else if (!CHECK(status == SONDE_EFORMAT && entries[i].rows == 0)) {
+            printf("       after write %zu of %zu, %lld rows flushed: %s\n", i, n_entries, (long long)entries[i].rows,
+                   sonde_message());
+        } else {
+            empty++;
+        }
+    }
+    close(log);
+    printf("   %zu points: %d recovered with every flushed row, %d before the first flush\n", n_entries, recovered, empty);
+    CHECK(recovered > 200);
+    forget_log();
+    unlink("replay.log");
+    unlink("replay.h5.part");
+}
+
+/* ---- a real kill --------------------------------------------------------------------------------------- */
+
+/* Writes for ever and reports every flush. */
+static void write_for_ever(int report)
+{
+    lab l = lab_new();
+    sonde_h5_writer *w;
+    sonde_h5_run run = lab_run("killed.h5", true);
+    if (sonde_h5_writer_open(&w, &run) != SONDE_OK) _exit(1);
+    for (int64_t step = 1;; step++) {
+        if (lab_step(&l, step) != SONDE_OK) _exit(2);
+        if (step == 1 && sonde_h5_writer_start(w, l.history) != SONDE_OK) _exit(3);
+        if (step % 20 == 0) sonde_h5_writer_late_number(w, "metrics", "late", step - 1, (double)step);
+        if (step % 50 == 0 && sonde_h5_writer_flush(w) != SONDE_OK) _exit(4);
+        if (step % 50 == 0 && write(report, &step, sizeof step) != sizeof step) _exit(5);
+    }
+}
+
+static int64_t kill_after(int milliseconds)
+{
+    int ends[2];
+    int64_t rows = 0, step;
+    CHECK(!pipe(ends));
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        close(ends[0]);
+        write_for_ever(ends[1]);
+    }
+    close(ends[1]);
+    usleep((useconds_t)milliseconds * 1000);
+    CHECK(!kill(child, SIGKILL));
+    int status;
+    waitpid(child, &status, 0);
+    CHECK(WIFSIGNALED(status));
+    while (read(ends[0], &step, sizeof step) == sizeof step) rows = step;
+    close(ends[0]);
+    return rows;
+}
+
+static void a_kill_loses_no_flushed_row(void)
+{
+    for (int i = 0; i < 20; i++) {
+        int64_t rows = kill_after(30 + i * 17);
+        sonde_h5_recovered out;
+        sonde_status status = sonde_h5_recover("killed.h5.part", true, &out);
+        if (rows == 0 && status != SONDE_OK) continue; /* too early for a flush */
+        if (!CHECK(status == SONDE_OK)) printf("       %s\n", sonde_message());
+        CHECK(!out.side_lost && out.n_steps >= rows);
+        CHECK(lab_check_file("killed.h5", rows, "recovered") >= rows);
+        sonde_h5_file *f;
+        sonde_h5_value late;
+        if (rows == 0 || !CHECK(sonde_h5_open(&f, "killed.h5", "r") == SONDE_OK)) continue;
+        if (CHECK(sonde_h5_read(f, "/metrics/late", SONDE_H5_NATURAL, NULL, NULL, &late) == SONDE_OK)) {
+            CHECK(((double *)late.data)[19] == 20.0 && isnan(((double *)late.data)[18]));
+            sonde_h5_value_free(&late);
+        }
+        sonde_h5_close(f);
+    }
+    CHECK(sonde_h5_open_ids() == 0);
+}
+
+/* ---- a full disk --------------------------------------------------------------------------------------- */
+
+/* Writes until it fails; out: the last step whose flush succeeded. */
+static bool write_until_full(const char *path, int64_t *rows)
+{
+    lab l = lab_new();
+    sonde_h5_writer *w;
+    sonde_h5_run run = lab_run(path, true);
+    sonde_status status = sonde_h5_writer_open(&w, &run);
+    *rows = 0;
+    if (status != SONDE_OK) return false;
+    status = sonde_h5_writer_start(w, l.history);
+    for (int64_t step = 1; status == SONDE_OK && step < 1000000; step++) {
+        status = lab_step(&l, step);
+        if (status == SONDE_OK && step % 64 == 0) {
+            status = sonde_h5_writer_flush(w);
+            if (status == SONDE_OK) *rows = step;
+        }
+    }
+    bool told = status == SONDE_EIO && lab_says("sonde recover") && lab_says(path);
+    told = told && (lab_says("No space left on device") || lab_says("File too large"));
+    if (!told) printf("       %s\n", sonde_message());
+    sonde_h5_end end = lab_end(*rows);
+    bool refused = sonde_h5_writer_check(w) == SONDE_EIO && lab_step(&l, 1000000) == SONDE_EIO &&
+                   sonde_h5_writer_finish(w, &end) == SONDE_EIO && sonde_h5_writer_put(w, "/x", NULL, NULL) != SONDE_OK;
+    sonde_h5_writer_free(w);
+    sonde_history_free(l.history);
+    return told && refused && sonde_h5_open_ids() == 0;
+}
+
+static void check_full_disk(const char *path, bool good, int64_t rows)
+{
+    char part[128], command[256];
+    sonde_h5_recovered out;
+    snprintf(part, sizeof part, "%s.part", path);
+    CHECK(good && rows > 0);
+    if (strchr(path, '/')) { /* room is made by moving it elsewhere */
+        snprintf(command, sizeof command, "mv %s full.h5.part", part);
+        CHECK(!system(command));
+    }
+    if (!CHECK(sonde_h5_recover("full.h5.part", true, &out) == SONDE_OK)) printf("       %s\n", sonde_message());
+    CHECK(lab_check_file("full.h5", rows, "recovered") >= rows);
+}
+
+static void a_full_disk_is_told_and_loses_nothing(void)
+{
+    CHECK(!mkdir("disk", 0700));
+    bool mounted = mount("none", "disk", "tmpfs", 0, "size=1m") == 0;
+    if (mounted) {
+        for (int i = 0; i < 4; i++) { /* another size: the write that fails is another one */
+            char size[32];
+            int64_t rows;
+            snprintf(size, sizeof size, "size=%dk", 900 + i * 68);
+            CHECK(!mount("none", "disk", "tmpfs", MS_REMOUNT, size));
+            bool good = write_until_full("disk/full.h5", &rows);
+            check_full_disk("disk/full.h5", good, rows);
+        }
+        CHECK(!umount2("disk", MNT_DETACH));
+    } else {
+        printf("   no tmpfs can be mounted here: only the limit on file size is tried\n");
+    }
+    CHECK(!rmdir("disk"));
+}
+
+static void a_limit_on_file_size_too(void)
+{
+    struct rlimit before, limit;
+    int64_t rows;
+    signal(SIGXFSZ, SIG_IGN);
+    CHECK(!getrlimit(RLIMIT_FSIZE, &before));
+    limit = before;
+    limit.rlim_cur = 700000;
+    CHECK(!setrlimit(RLIMIT_FSIZE, &limit));
+    bool good = write_until_full("full.h5", &rows);
+    CHECK(!setrlimit(RLIMIT_FSIZE, &before));
+    check_full_disk("full.h5", good, rows);
+}
+
+static void a_save_that_fails_leaves_nothing(void)
+{
+    lab l = lab_new();
+    struct rlimit before, limit;
+    sonde_h5_run run = lab_run("unsaved.h5", false);
+    sonde_h5_end end = lab_end(2000);
+    for (int64_t step = 1; step <= 2000; step++) CHECK(lab_step(&l, step) == SONDE_OK);
+    CHECK(!getrlimit(RLIMIT_FSIZE, &before));
+    limit = before;
+    limit.rlim_cur = 100000;
+    CHECK(!setrlimit(RLIMIT_FSIZE, &limit));
+    CHECK(sonde_h5_save(l.history, &run, &end) == SONDE_EIO && lab_says("File too large"));
+    CHECK(!setrlimit(RLIMIT_FSIZE, &before));
+    CHECK(!lab_exists("unsaved.h5") && !lab_exists("unsaved.h5.part") && !lab_exists("unsaved.h5.tmp"));
+    CHECK(sonde_h5_save(l.history, &run, &end) == SONDE_OK);
+    CHECK(lab_check_file("unsaved.h5", 2000, "complete") == 2000);
+    sonde_history_free(l.history);
+}
+
+/* ---- damaged files ------------------------------------------------------------------------------------- */
+
+static char *whole_file(const char *path, size_t *size)
+{
+    FILE *f = fopen(path, "rb");
+    struct stat info;
+    CHECK(f && !fstat(fileno(f), &info));
+    char *bytes = malloc((size_t)info.st_size);
+    *size = fread(bytes, 1, (size_t)info.st_size, f);
+    fclose(f);
+    return bytes;
+}
+
+static void store(const char *path, const char *bytes, size_t size)
+{
+    FILE *f = fopen(path, "wb");
+    CHECK(f && fwrite(bytes, 1, size, f) == size && !fclose(f));
+}
+
+/* Everything that `show` would do; nothing may crash, and every failure has a message. */
+static void visit(sonde_h5_file *f, const char *path, int depth)
+{
+    sonde_h5_info info;
+    sonde_h5_value value, names = { 0 };
+    if (sonde_h5_list_attributes(f, path, &names) == SONDE_OK) {
+        for (int64_t i = 0; i < names.shape[0]; i++)
+            if (sonde_h5_read_attribute(f, path, ((char **)names.data)[i], &value) == SONDE_OK) sonde_h5_value_free(&value);
+        sonde_h5_value_free(&names);
+    }
+    if (sonde_h5_inspect(f, path, &info) != SONDE_OK) return;
+    if (info.kind == SONDE_H5_DATASET) {
+        if (sonde_h5_axes(f, path, &value) == SONDE_OK) sonde_h5_value_free(&value);
+        if (sonde_h5_read(f, path, SONDE_H5_NATURAL, NULL, NULL, &value) == SONDE_OK) sonde_h5_value_free(&value);
+    }
+    if (info.kind != SONDE_H5_GROUP || depth > 4 || sonde_h5_list(f, path, &names) != SONDE_OK) return;
+    for (int64_t i = 0; i < names.shape[0]; i++) {
+        char child[512];
+        snprintf(child, sizeof child, "%s%s%s", path, path[1] ? "/" : "", ((char **)names.data)[i]);
+        visit(f, child, depth + 1);
+    }
+    sonde_h5_value_free(&names);
+}
+
+static void try_damaged(const char *bytes, size_t size)
+{
+    sonde_h5_file *f;
+    sonde_h5_recovered out;
+    store("damaged.h5", bytes, size);
+    if (sonde_h5_open(&f, "damaged.h5", "r") == SONDE_OK) {
+        visit(f, "/", 0);
+        sonde_h5_close(f);
+    } else {
+        CHECK(lab_says("damaged.h5"));
+    }
+    CHECK(!rename("damaged.h5", "damaged.h5.part"));
+    if (sonde_h5_recover("damaged.h5.part", true, &out) != SONDE_OK) CHECK(lab_says("damaged.h5.part"));
+    unlink("damaged.h5");
+    unlink("damaged.h5.part");
+}
+
+static void damage_is_survived(void)
+{
+    lab l = lab_new();
+    sonde_h5_run run = lab_run("good.h5", true);
+    sonde_h5_end end = lab_end(60);
+    size_t size;
+    for (int64_t step = 1; step <= 60; step++) CHECK(lab_step(&l, step) == SONDE_OK);
+    CHECK(sonde_h5_save(l.history, &run, &end) == SONDE_OK);
+    sonde_history_free(l.history);
+    char *good = whole_file("good.h5", &size), *bad = malloc(size);
+    for (size_t cut = 0; cut < size; cut += size / 60 + 1) try_damaged(good, cut);
+    sonde_stream stream;
+    sonde_stream_init(&stream, 7, "damage");
+    for (int i = 0; i < 150; i++) { /* a few bytes, a zeroed sector */
+        memcpy(bad, good, size);
+        for (int k = 0; k < 4; k++)
+            bad[sonde_stream_integer(&stream, 0, (int64_t)size - 1)] = (char)sonde_stream_u32(&stream);
+        if (i % 3 == 0) memset(bad + sonde_stream_integer(&stream, 0, (int64_t)size - 513), 0, 512);
+        try_damaged(bad, size);
+    }
+    memset(bad, 'x', size);
+    try_damaged(bad, size);
+    free(good);
+    free(bad);
+    CHECK(sonde_h5_open_ids() == 0);
+}
+
+static void recover_explains_itself(void)
+{
+    sonde_h5_recovered out;
+    sonde_h5_file *f;
+    CHECK(sonde_h5_recover("good.h5", false, &out) == SONDE_EARG && lab_says("FILE.part"));
+    CHECK(sonde_h5_recover("missing.h5.part", false, &out) == SONDE_EIO && lab_says("missing.h5.part"));
+    store("text.h5.part", "no file of ours", 15);
+    CHECK(sonde_h5_recover("text.h5.part", false, &out) == SONDE_EFORMAT && lab_exists("text.h5.part"));
+    CHECK(!lab_says("h5clear"));
+    CHECK(sonde_h5_open(&f, "foreign.h5", "w") == SONDE_OK && sonde_h5_close(f) == SONDE_OK);
+    CHECK(!rename("foreign.h5", "foreign.h5.part"));
+    CHECK(sonde_h5_recover("foreign.h5.part", false, &out) == SONDE_EFORMAT && lab_says("not the file of a sonde run"));
+    CHECK(!mkdir("folder.part", 0700) && sonde_h5_recover("folder.part", false, &out) == SONDE_EFORMAT);
+    CHECK(!rmdir("folder.part"));
+}
+
+int main(void)
+{
+    size_t before = sonde_memory().live_blocks;
+    lab_enter_folder();
+    CHECK_RUN(every_prefix_is_recovered);
+    CHECK_RUN(a_kill_loses_no_flushed_row);
+    CHECK_RUN(damage_is_survived);
+    CHECK_RUN(recover_explains_itself);
+    CHECK(sonde_h5_open_ids() == 0);
+    CHECK_RUN(a_full_disk_is_told_and_loses_nothing);
+    CHECK_RUN(a_limit_on_file_size_too);
+    CHECK_RUN(a_save_that_fails_leaves_nothing);
+    CHECK(sonde_memory().live_blocks == before);
+    lab_leave_folder();
+    CHECK_END();
+}
