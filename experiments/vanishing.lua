@@ -1,14 +1,16 @@
 -- Gradients that vanish: a deep sigmoid network on Fashion-MNIST.
 --
--- The derivative of the sigmoid is at most 1/4. On its way back to the input the gradient passes twenty of them, so with
--- Xavier's weights it shrinks about fourfold per layer (mean-field theory: by a factor of 0.236), twelve decades in all.
--- The first layers' steps are then so small that float32 rounds them away: those weights never move.
--- (Glorot and Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks"; He et al. 2015,
+-- The derivative of the sigmoid is at most 1/4. On its way back to the input the gradient passes twenty of them, so
+-- with Xavier's weights it shrinks about fourfold per layer (mean-field theory: by a factor of 0.236), twelve decades
+-- in all. The first layers' steps are then so small that float32 rounds them away: those weights never move. (Glorot
+-- and Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks"; He et al. 2015,
 -- "Delving deep into rectifiers", for the cure.)
 local sonde = require "sonde"
 local nn, optim, data = sonde.nn, sonde.optim, sonde.data
 
-local activations = { sigmoid = nn.Sigmoid, tanh = nn.Tanh, relu = nn.ReLU, elu = nn.ELU, gelu = nn.GELU, silu = nn.SiLU }
+local activations = {
+  sigmoid = nn.Sigmoid, tanh = nn.Tanh, relu = nn.ReLU, elu = nn.ELU, gelu = nn.GELU, silu = nn.SiLU,
+}
 local inits = {
   xavier_uniform = nn.init.xavier_uniform_, xavier_normal = nn.init.xavier_normal_,
   kaiming_uniform = function(w) nn.init.kaiming_uniform_(w, { nonlinearity = "relu" }) end,
@@ -39,9 +41,11 @@ return {
   params = {
     depth = { 20, "hidden layers", min = 1, max = 200 },
     width = { 100, "units in each of them", min = 1 },
-    activation = { "sigmoid", "after each hidden layer", choices = { "sigmoid", "tanh", "relu", "elu", "gelu", "silu" } },
-    init = { "xavier_uniform", "how the weights start", choices = { "xavier_uniform", "xavier_normal", "kaiming_uniform",
-      "kaiming_normal", "lecun_normal", "orthogonal" } },
+    activation = { "sigmoid", "after each hidden layer",
+      choices = { "sigmoid", "tanh", "relu", "elu", "gelu", "silu" } },
+    init = { "xavier_uniform", "how the weights start",
+      choices = { "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal", "lecun_normal",
+        "orthogonal" } },
     batch_norm = { false, "batch normalisation before each activation" },
     lr = { 0.05, "learning rate of plain SGD", min = 0 },
     batch_size = { 128, "images per step", min = 1 },
@@ -67,7 +71,8 @@ return {
     local score = run:evaluate(net, test)
 
     print(summary)
-    print(("\nloss on new images %.3f, %.1f %% of them right (guessing: 10 %%)"):format(score.loss, 100 * score.accuracy))
+    print(("\nloss on new images %.3f, %.1f %% of them right (guessing: 10 %%)"):format(score.loss,
+      100 * score.accuracy))
     if summary:ratio() < 1e-3 then
       print(("The gradient of the first layers is %.0e of the largest: it vanished on its way to them.")
         :format(summary:ratio()))

@@ -6,11 +6,11 @@ local h5 = {
   library_version = core.h5.library_version,
 }
 
--- h5.open(path[, mode]): "r" (the default; a live or killed run's FILE.part too), "r+" or "w". The file has :read(path),
--- :write(path, value[, axes]), :list([group]), :info(path), :attribute(path, name), :attributes([path]),
--- :set_attribute(path, name, value), :make_group(path), :axes(path), :is_live(), :close(), :discard(). Numbers come and go as
--- tensors or numbers, texts as texts or lists of them. In mode "w" the file gets its name when it is closed; discarded, or
--- forgotten, it never was.
+-- h5.open(path[, mode]): "r" (the default; a live or killed run's FILE.part too), "r+" or "w". The file has
+-- :read(path), :write(path, value[, axes]), :list([group]), :info(path), :attribute(path, name), :attributes([path]),
+-- :set_attribute(path, name, value), :make_group(path), :axes(path), :is_live(), :close(), :discard(). Numbers come and
+-- go as tensors or numbers, texts as texts or lists of them. In mode "w" the file gets its name when it is closed;
+-- discarded, or forgotten, it never was.
 h5.open = core.h5.open
 
 -- The dataset at `path` of a file: h5.read("run.h5", "/metrics/loss").
@@ -46,8 +46,8 @@ local function save_into(file, prefix, values)
   return true
 end
 
--- Writes a table of tensors, numbers, texts, lists of them, and tables of these (groups) as a new file, in place of an old
--- one only when it is whole.
+-- Writes a table of tensors, numbers, texts, lists of them, and tables of these (groups) as a new file, in place of an
+-- old one only when it is whole.
 function h5.save(path, values)
   if type(values) ~= "table" then fail("h5.save: expected a table, got %s", type(values)) end
   local file, message, code = core.h5.open(path, "w")

@@ -178,7 +178,9 @@ local function constructor(rule)
       end
       set_option(rule, all, names[i], value)
     end
-    if params == nil then core.raise(("bad argument 'params' to optim.%s: expected a list, got no value"):format(rule)) end
+    if params == nil then
+      core.raise(("bad argument 'params' to optim.%s: expected a list, got no value"):format(rule))
+    end
     local self = optim.new(rule)
     local first = type(params) == "table" and params[1]
     local groups = type(first) == "table" and params or { { params = params } }

@@ -96,12 +96,16 @@ static sonde_status check_result(const sonde_call *call, const sonde_tensor *t)
 static sonde_status check_may_change(const sonde_op *op, const sonde_tensor *t, bool records)
 {
     if (records && t->requires_grad && sonde_is_leaf(t))
-        return sonde_fail(SONDE_ESTATE, "'%s' in place on a leaf that requires a gradient: do it inside no_grad, or use the "
-                          "operator that returns a new tensor", op->name);
+        return sonde_fail(SONDE_ESTATE,
+                          "'%s' in place on a leaf that requires a gradient: do it inside no_grad, or use the "
+                          "operator that returns a new tensor",
+                          op->name);
     for (int d = 0; d < t->ndim; d++)
         if (t->stride[d] == 0 && t->shape[d] > 1)
-            return sonde_fail(SONDE_ESTATE, "'%s' in place on an expanded tensor: several of its elements are one number in "
-                              "memory; clone it first", op->name);
+            return sonde_fail(SONDE_ESTATE,
+                              "'%s' in place on an expanded tensor: several of its elements are one number in "
+                              "memory; clone it first",
+                              op->name);
     return SONDE_OK;
 }
 
@@ -143,7 +147,7 @@ static sonde_status copy_overwritten(sonde_call *call, sonde_tensor **copies)
     return SONDE_OK;
 }
 
-/* The recorded form: t gets the new node's value. The copies stand for the inputs only while their contents are saved. */
+/* The recorded form: t gets the new node's value. */
 static sonde_status rewrite(sonde_call *call, sonde_tensor *t)
 {
     sonde_tensor *copies[SONDE_OP_MAX_IN] = {NULL};
@@ -190,7 +194,8 @@ static sonde_status take_again(sonde_tensor *view, sonde_tensor *base, const son
 }
 
 /* Runs the row out of place. What its backward would read of the old contents it must read from a copy. */
-static sonde_status run_apart(const sonde_op *op, int n_in, sonde_tensor *const *in, const void *args, sonde_tensor **out)
+static sonde_status run_apart(const sonde_op *op, int n_in, sonde_tensor *const *in, const void *args,
+                              sonde_tensor **out)
 {
     sonde_tensor *read[SONDE_OP_MAX_IN];
     sonde_status status = SONDE_OK;
@@ -212,13 +217,15 @@ static sonde_status rewrite_view(const sonde_op *op, int n_in, sonde_tensor *con
     SONDE_TRY(check_may_change(op, base, true));
     SONDE_TRY(check_may_change(op, t, true));
     if (!sonde_tensor_is_contiguous(base))
-        return sonde_fail(SONDE_ESTATE, "'%s' in place on a view of a tensor that is not contiguous: clone that first", op->name);
+        return sonde_fail(SONDE_ESTATE, "'%s' in place on a view of a tensor that is not contiguous: clone that first",
+                          op->name);
     sonde_view_args where;
     sonde_view_args_within(&where, t, base);
     SONDE_TRY(run_apart(op, n_in, in, args, &part));
     sonde_status status = SONDE_OK;
     if (part->dtype != t->dtype || !sonde_tensor_same_shape(part, t))
-        status = sonde_fail(SONDE_ESHAPE, "'%s' in place: the result has another shape or dtype than the view", op->name);
+        status =
+            sonde_fail(SONDE_ESHAPE, "'%s' in place: the result has another shape or dtype than the view", op->name);
     if (status == SONDE_OK) status = overwrite(base, part, &where);
     if (status == SONDE_OK) status = take_again(t, base, &where);
     sonde_tensor_release(part);

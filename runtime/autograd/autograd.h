@@ -36,8 +36,8 @@ typedef struct sonde_call {
     int64_t out_shape[SONDE_OP_MAX_OUT][SONDE_MAX_DIMS];
     void *args;                          /* this call's copy: forward may note things for backward in it */
     bool recording;                      /* false: nothing need be kept for backward */
-    uint32_t saves;                      /* the row's; shape and forward may narrow it to what this call's backward reads */
-    sonde_tensor *extra[SONDE_OP_MAX_SAVED]; /* made by forward for backward (a mask): one reference each, moved to the node */
+    uint32_t saves;                      /* the row's; shape may narrow it to what this call's backward reads */
+    sonde_tensor *extra[SONDE_OP_MAX_SAVED]; /* made by forward for backward (a mask): one reference each, the node's */
     int n_extra;
     bool args_taken;                     /* the engine's: a node owns them now */
 } sonde_call;
@@ -52,12 +52,12 @@ typedef struct sonde_op {
     size_t args_size;
     uint32_t saves;                                 /* what backward reads: SONDE_SAVE_* */
     bool is_view;                                   /* forward makes out[0] itself, sharing in[0]'s storage */
-    bool elementwise;                               /* forward may write out[0] over in[0], contiguous and of its shape */
+    bool elementwise;                               /* forward may write out[0] over in[0], if contiguous, same shape */
     sonde_status (*shape)(sonde_call *call);        /* the shape rule: every argument is checked here */
     sonde_status (*forward)(sonde_call *call);
     sonde_status (*backward)(sonde_node *node);     /* NULL: not differentiable */
-    void (*free_args)(void *args);                  /* args that own something: called once, when the node dies or, if */
-                                                    /* none was made, when the call ends; NULL: nothing to free */
+    void (*free_args)(void *args);                  /* args that own something: called once, when the node is spent or,
+                                                     * if none was made, when the call ends; NULL: nothing to free */
 } sonde_op;
 
 /* Applies a row. out[] receives one reference per output. */
@@ -96,9 +96,11 @@ sonde_status sonde_detach(sonde_tensor **out, sonde_tensor *t);          /* a vi
 sonde_status sonde_detach_(sonde_tensor *t);
 const char *sonde_grad_op_name(const sonde_tensor *t);                   /* "tanh"; NULL for a leaf */
 
-/* gradient NULL: ones, for a tensor of one element. ESTATE on a graph already freed. */
+/* gradient NULL: ones, for a tensor of one element. ESTATE on a graph already freed, wholly or in part (then nothing has
+ * been added anywhere), and inside a hook or watcher of another backward. */
 sonde_status sonde_backward(sonde_tensor *root, sonde_tensor *gradient, bool retain_graph);
-/* d root / d inputs without touching anyone's .grad; out[i] NULL where unused. */
+/* d root / d inputs without touching anyone's .grad; out[i] NULL where unused. Only what leads to the inputs runs and is
+ * freed. Hooks run; watchers and observers are not told. */
 sonde_status sonde_gradients(sonde_tensor *root, sonde_tensor *gradient, int n, sonde_tensor *const *inputs,
                              bool retain_graph, sonde_tensor **out);
 
@@ -136,10 +138,12 @@ void sonde_autograd_unobserve(sonde_autograd_observer *observer);
 /* Compares the gradients of fn (float64 inputs that require one) with central differences, and two backward passes
  * with each other bit for bit. Defaults as PyTorch: eps 1e-6, atol 1e-5, rtol 1e-3. A difference is SONDE_EARG with
  * a message naming input, element, analytic and numerical value. fn: out[] gets *n_out references (at most 8). */
-typedef sonde_status (*sonde_gradcheck_fn)(void *context, int n_in, sonde_tensor *const *in, int *n_out, sonde_tensor **out);
+typedef sonde_status (*sonde_gradcheck_fn)(void *context, int n_in, sonde_tensor *const *in, int *n_out,
+                                           sonde_tensor **out);
 sonde_status sonde_gradcheck(sonde_gradcheck_fn fn, void *context, int n_in, sonde_tensor *const *in,
                              double eps, double atol, double rtol);
 
 #include "autograd/ops.h"
+#include "autograd/ops_recurrent.h"
 
 #endif

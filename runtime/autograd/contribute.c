@@ -11,7 +11,8 @@ static bool alone(const sonde_tensor *t) { return t->refs == 1 && t->storage->re
 sonde_status sonde_plain(sonde_tensor **out, sonde_tensor *g)
 {
     if (!sonde_tensor_is_contiguous(g)) return sonde_tensor_clone(out, g);
-    if (g->autograd || g->requires_grad || g->base) return sonde_tensor_as_strided(out, g, g->ndim, g->shape, g->stride, g->offset);
+    if (g->autograd || g->requires_grad || g->base)
+        return sonde_tensor_as_strided(out, g, g->ndim, g->shape, g->stride, g->offset);
     *out = sonde_tensor_retain(g);
     return SONDE_OK;
 }
@@ -82,7 +83,7 @@ static sonde_status sum_axes(sonde_tensor **out, const sonde_tensor *g, int firs
     return SONDE_OK;
 }
 
-/* Replaces *g (one reference) by its sum over the axes along which `value` was broadcast, one run of axes after another. */
+/* Replaces *g (one reference) by its sum over the axes along which `value` was broadcast, run by run. */
 static sonde_status sum_down(sonde_tensor **g, const sonde_value *value)
 {
     const int extra = (*g)->ndim - value->ndim;
@@ -126,7 +127,8 @@ static sonde_status drop_leading(sonde_tensor **g, const sonde_value *value)
 static bool belongs_to(const sonde_node *node, const sonde_tensor *g)
 {
     const char *at = (const char *)g;
-    if (at >= (const char *)node->saved && at < (const char *)(node->saved + __builtin_popcount(node->saves))) return true;
+    if (at >= (const char *)node->saved && at < (const char *)(node->saved + __builtin_popcount(node->saves)))
+        return true;
     for (int k = 0; k < node->n_out; k++)
         if (node->out[k].pending == g) return true;
     for (int i = 0; i < node->n_extra; i++)
@@ -145,8 +147,9 @@ static sonde_status give(sonde_value *value, sonde_tensor *g, bool own)
     }
     if (status == SONDE_OK && !has_shape_of(sum, value)) {
         char got[SONDE_SHAPE_TEXT], want[SONDE_SHAPE_TEXT];
-        status = sonde_fail(SONDE_ESHAPE, "a gradient of shape %s was given for an input of shape %s",
-                            sonde_shape_text(got, g->ndim, g->shape), sonde_shape_text(want, value->ndim, value->shape));
+        status =
+            sonde_fail(SONDE_ESHAPE, "a gradient of shape %s was given for an input of shape %s",
+                       sonde_shape_text(got, g->ndim, g->shape), sonde_shape_text(want, value->ndim, value->shape));
     }
     const bool made_here = sum != g && alone(sum);
     if (status == SONDE_OK) status = sonde_value_contribute(value, sum, own || made_here);
@@ -160,7 +163,8 @@ sonde_status sonde_node_give(sonde_node *node, int input, sonde_tensor *gradient
                        (const char *)gradient < (const char *)(node->saved + __builtin_popcount(node->saves));
     if (!saved) return give(node->in[input], gradient, alone(gradient) && !belongs_to(node, gradient));
     sonde_tensor *view; /* a saved tensor lives inside the node: what outlives it needs its own */
-    SONDE_TRY(sonde_tensor_as_strided(&view, gradient, gradient->ndim, gradient->shape, gradient->stride, gradient->offset));
+    SONDE_TRY(
+        sonde_tensor_as_strided(&view, gradient, gradient->ndim, gradient->shape, gradient->stride, gradient->offset));
     sonde_status status = give(node->in[input], view, false);
     sonde_tensor_release(view);
     return status;

@@ -3,8 +3,8 @@
 #include <ctype.h>
 #include <string.h>
 
-/* Einstein's summation by the operators there are: operands are taken in one after another; what neither the output nor a
- * later operand names is summed away, by a batched matrix product where both sides have it. */
+/* Einstein's summation by the operators there are: operands are taken in one after another; what neither the output nor
+ * a later operand names is summed away, by a batched matrix product where both sides have it. */
 
 enum { MAX_OPERANDS = 16, LETTERS = 52 };
 
@@ -40,10 +40,14 @@ static sonde_status read_labels(const char **at, labels *out, const char *whole)
         if (c == ' ') continue;
         if (c == '\0' || c == ',' || c == '-') return SONDE_OK;
         if (c == '.') return sonde_fail(SONDE_EARG, "einsum '%s': an ellipsis is not supported: name the axes", whole);
-        if (!isalpha((unsigned char)c)) return sonde_fail(SONDE_EARG, "einsum '%s': '%c' is no label (a-z, A-Z)", whole, c);
+        if (!isalpha((unsigned char)c))
+            return sonde_fail(SONDE_EARG, "einsum '%s': '%c' is no label (a-z, A-Z)", whole, c);
         if (find(out, c) >= 0)
-            return sonde_fail(SONDE_EARG, "einsum '%s': label '%c' occurs twice in one operand; diagonals are not supported", whole, c);
-        if (out->n == SONDE_MAX_DIMS) return sonde_fail(SONDE_EARG, "einsum '%s': more than %d axes", whole, SONDE_MAX_DIMS);
+            return sonde_fail(SONDE_EARG,
+                              "einsum '%s': label '%c' occurs twice in one operand; diagonals are not supported", whole,
+                              c);
+        if (out->n == SONDE_MAX_DIMS)
+            return sonde_fail(SONDE_EARG, "einsum '%s': more than %d axes", whole, SONDE_MAX_DIMS);
         out->name[out->n++] = c;
     }
 }
@@ -57,7 +61,8 @@ static sonde_status implicit_output(equation *e, const char *whole)
     e->out.n = 0;
     for (int c = 'A'; c <= 'z'; c++) {
         if (count[c] != 1) continue;
-        if (e->out.n == SONDE_MAX_DIMS) return sonde_fail(SONDE_EARG, "einsum '%s': more than %d axes", whole, SONDE_MAX_DIMS);
+        if (e->out.n == SONDE_MAX_DIMS)
+            return sonde_fail(SONDE_EARG, "einsum '%s': more than %d axes", whole, SONDE_MAX_DIMS);
         e->out.name[e->out.n++] = (char)c;
     }
     return SONDE_OK;
@@ -67,7 +72,8 @@ static sonde_status read_equation(equation *e, const char *text)
 {
     const char *at = text;
     for (e->n = 0;;) {
-        if (e->n == MAX_OPERANDS) return sonde_fail(SONDE_EARG, "einsum '%s': more than %d operands", text, MAX_OPERANDS);
+        if (e->n == MAX_OPERANDS)
+            return sonde_fail(SONDE_EARG, "einsum '%s': more than %d operands", text, MAX_OPERANDS);
         SONDE_TRY(read_labels(&at, &e->in[e->n++], text));
         if (*at != ',') break;
         at++;
@@ -80,7 +86,8 @@ static sonde_status read_equation(equation *e, const char *text)
     for (int d = 0; d < e->out.n; d++) {
         bool known = false;
         for (int i = 0; i < e->n; i++) known |= find(&e->in[i], e->out.name[d]) >= 0;
-        if (!known) return sonde_fail(SONDE_EARG, "einsum '%s': output label '%c' is in no operand", text, e->out.name[d]);
+        if (!known)
+            return sonde_fail(SONDE_EARG, "einsum '%s': output label '%c' is in no operand", text, e->out.name[d]);
     }
     return SONDE_OK;
 }
@@ -92,13 +99,13 @@ static sonde_status check_sizes(const equation *e, const char *text, int n, sond
     if (n != e->n) return sonde_fail(SONDE_EARG, "einsum '%s' has %d operands, got %d tensors", text, e->n, n);
     for (int i = 0; i < n; i++) {
         if (in[i]->ndim != e->in[i].n)
-            return sonde_fail(SONDE_ESHAPE, "einsum '%s': operand %d has %d axes, the equation names %d", text, i + 1, in[i]->ndim,
-                              e->in[i].n);
+            return sonde_fail(SONDE_ESHAPE, "einsum '%s': operand %d has %d axes, the equation names %d", text, i + 1,
+                              in[i]->ndim, e->in[i].n);
         for (int d = 0; d < in[i]->ndim; d++) {
             int64_t *known = &size[(int)e->in[i].name[d]];
             if (*known >= 0 && *known != in[i]->shape[d])
-                return sonde_fail(SONDE_ESHAPE, "einsum '%s': label '%c' is %lld in one operand and %lld in operand %d", text,
-                                  e->in[i].name[d], (long long)*known, (long long)in[i]->shape[d], i + 1);
+                return sonde_fail(SONDE_ESHAPE, "einsum '%s': label '%c' is %lld in one operand and %lld in operand %d",
+                                  text, e->in[i].name[d], (long long)*known, (long long)in[i]->shape[d], i + 1);
             *known = in[i]->shape[d];
         }
     }
@@ -172,7 +179,8 @@ static split split_labels(const labels *a, const labels *b, const bool needed[12
 }
 
 /* o as [batch, rows, columns]; shape gets the sizes of the three. */
-static sonde_status as_matrices(operand *o, const labels *batch, const labels *rows, const labels *columns, int64_t *sizes)
+static sonde_status as_matrices(operand *o, const labels *batch, const labels *rows, const labels *columns,
+                                int64_t *sizes)
 {
     labels order = {.n = 0};
     append(&order, batch);

@@ -1,7 +1,7 @@
 #include "autograd/node.h"
 
-/* One backward: first the nodes that lead to the root are found, newest first, which is the order in which they run; then
- * each runs. A value is complete when its last reader in this walk has run. */
+/* One backward: first the nodes that lead to the root are found, newest first, which is the order in which they run;
+ * then each runs. A value is complete when its last reader in this walk has run. */
 
 typedef struct node_list {
     sonde_node **items, *few[64];
@@ -59,7 +59,8 @@ static sonde_status heap_push(node_list *heap, sonde_node *node)
 {
     SONDE_TRY(list_append(heap, node));
     size_t at = heap->n - 1;
-    for (; at > 0 && heap->items[(at - 1) / 2]->id < node->id; at = (at - 1) / 2) heap->items[at] = heap->items[(at - 1) / 2];
+    for (; at > 0 && heap->items[(at - 1) / 2]->id < node->id; at = (at - 1) / 2)
+        heap->items[at] = heap->items[(at - 1) / 2];
     heap->items[at] = node;
     return SONDE_OK;
 }
@@ -98,8 +99,10 @@ static sonde_status enter_value(backward_walk *walk, sonde_value *value)
     sonde_node *node = value->node;
     if (node->walk == walk->id) return SONDE_OK;
     if (node->spent)
-        return sonde_fail(SONDE_ESTATE, "backward a second time: the graph of '%s' was freed by the first one; call it with "
-                          "retain_graph = true the first time, or compute the result again", node->op->name);
+        return sonde_fail(SONDE_ESTATE,
+                          "backward a second time: the graph of '%s' was freed by the first one; call it with "
+                          "retain_graph = true the first time, or compute the result again",
+                          node->op->name);
     SONDE_TRY(heap_push(&walk->heap, node));
     node->walk = walk->id;
     sonde_node_retain(node);
@@ -155,8 +158,8 @@ static sonde_status run_hooks(sonde_value *value)
             char got[SONDE_SHAPE_TEXT], want[SONDE_SHAPE_TEXT];
             status = sonde_fail(SONDE_ESHAPE, "a gradient hook returned a %s tensor of shape %s, expected %s %s",
                                 sonde_dtype_name(replacement->dtype),
-                                sonde_shape_text(got, replacement->ndim, replacement->shape), sonde_dtype_name(value->dtype),
-                                sonde_shape_text(want, value->ndim, value->shape));
+                                sonde_shape_text(got, replacement->ndim, replacement->shape),
+                                sonde_dtype_name(value->dtype), sonde_shape_text(want, value->ndim, value->shape));
         } else if ((status = sonde_plain(&plain, replacement)) == SONDE_OK) {
             sonde_tensor_release(value->pending);
             value->pending = plain;
@@ -184,7 +187,8 @@ static sonde_status complete(backward_walk *walk, sonde_value *value)
         sonde_tensor *gradient = value->pending;
         value->pending = NULL;
         value->direct = true; /* from here on as any leaf */
-        sonde_status status = sonde_value_contribute(value, gradient, gradient->refs == 1 && gradient->storage->refs == 1);
+        sonde_status status =
+            sonde_value_contribute(value, gradient, gradient->refs == 1 && gradient->storage->refs == 1);
         sonde_tensor_release(gradient);
         SONDE_TRY(status);
     } else if (value->node && value->retain_grad) {
@@ -281,8 +285,10 @@ static sonde_status make_seed(sonde_tensor **out, sonde_tensor *root, sonde_tens
     if (!gradient) {
         if (sonde_tensor_numel(root) == 1) return sonde_tensor_full(out, root->dtype, root->ndim, root->shape, 1);
         char text[SONDE_SHAPE_TEXT];
-        return sonde_fail(SONDE_ESHAPE, "backward without a gradient needs a tensor of one element, got shape %s: reduce it, "
-                          "or give the gradient", sonde_shape_text(text, root->ndim, root->shape));
+        return sonde_fail(SONDE_ESHAPE,
+                          "backward without a gradient needs a tensor of one element, got shape %s: reduce it, "
+                          "or give the gradient",
+                          sonde_shape_text(text, root->ndim, root->shape));
     }
     if (!sonde_tensor_same_shape(root, gradient)) {
         char want[SONDE_SHAPE_TEXT], got[SONDE_SHAPE_TEXT];

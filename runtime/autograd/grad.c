@@ -9,10 +9,11 @@ const char *sonde_grad_op_name(const sonde_tensor *t) { return sonde_is_leaf(t) 
 sonde_status sonde_requires_grad_(sonde_tensor *t, bool flag)
 {
     if (flag && !sonde_dtype_is_float(t->dtype))
-        return sonde_fail(SONDE_EDTYPE, "only float tensors can require a gradient, this one is %s", sonde_dtype_name(t->dtype));
+        return sonde_fail(SONDE_EDTYPE, "only float tensors can require a gradient, this one is %s",
+                          sonde_dtype_name(t->dtype));
     if (!flag && !sonde_is_leaf(t))
-        return sonde_fail(SONDE_ESTATE, "requires_grad can be switched off for leaves only; this tensor is the result of '%s': "
-                          "detach it", sonde_grad_op_name(t));
+        return sonde_fail(SONDE_ESTATE, "requires_grad can be switched off for leaves only; this tensor is the result of "
+                          "'%s': detach it", sonde_grad_op_name(t));
     if (flag && !sonde_value_of(t)) return SONDE_ENOMEM;
     t->requires_grad = flag;
     return SONDE_OK;
@@ -29,7 +30,8 @@ sonde_status sonde_set_grad(sonde_tensor *t, sonde_tensor *gradient)
             char got[SONDE_SHAPE_TEXT], want[SONDE_SHAPE_TEXT];
             return sonde_fail(SONDE_ESHAPE, "a gradient must be %s of shape %s like its tensor, got %s of shape %s",
                               sonde_dtype_name(t->dtype), sonde_shape_text(want, t->ndim, t->shape),
-                              sonde_dtype_name(gradient->dtype), sonde_shape_text(got, gradient->ndim, gradient->shape));
+                              sonde_dtype_name(gradient->dtype),
+                              sonde_shape_text(got, gradient->ndim, gradient->shape));
         }
         SONDE_TRY(sonde_plain(&plain, gradient));
     }

@@ -29,7 +29,8 @@ static sonde_status evaluate(const check *c, int *n_out, sonde_tensor **out)
     return c->fn(c->context, c->n_in, c->in, n_out, out);
 }
 
-/* A copy of output k at the inputs' present values: the output itself may be a view of an input that is about to change. */
+/* A copy of output k at the inputs' present values: the output itself may be a view of an input that is about to
+ * change. */
 static sonde_status output_now(const check *c, int k, const sonde_tensor *like, sonde_tensor **copy)
 {
     sonde_tensor *out[MAX_OUT];
@@ -43,7 +44,8 @@ static sonde_status output_now(const check *c, int k, const sonde_tensor *like, 
 }
 
 /* How much output k moves along `direction`, summed, when element `at` of input i moves by ±eps. */
-static sonde_status difference(const check *c, int k, int i, const int64_t *at, const sonde_tensor *direction, double *slope)
+static sonde_status difference(const check *c, int k, int i, const int64_t *at, const sonde_tensor *direction,
+                               double *slope)
 {
     sonde_tensor *x = c->in[i], *a = NULL, *b = NULL, *d = NULL;
     const double value = sonde_tensor_get(x, at);
@@ -58,7 +60,8 @@ static sonde_status difference(const check *c, int k, int i, const int64_t *at, 
     if (status == SONDE_OK) {
         double sum = 0;
         for (int64_t e = 0; e < sonde_tensor_numel(d); e++)
-            sum += ((double *)sonde_tensor_data(d))[e] * (((double *)sonde_tensor_data(a))[e] - ((double *)sonde_tensor_data(b))[e]);
+            sum += ((double *)sonde_tensor_data(d))[e] *
+                   (((double *)sonde_tensor_data(a))[e] - ((double *)sonde_tensor_data(b))[e]);
         *slope = sum / (2 * c->eps);
     }
     sonde_tensor_release(a);
@@ -99,7 +102,8 @@ static sonde_status compare(const check *c, int k, int i, const sonde_tensor *di
         SONDE_TRY(difference(c, k, i, index, direction, &expected));
         if (fabs(got - expected) <= c->atol + c->rtol * fabs(expected)) continue;
         for (int d = 0; d < c->in[i]->ndim; d++) index[d]++; /* shown from 1 */
-        return sonde_fail(SONDE_EARG, "gradcheck: output %d, input %d, element %s: the gradient is %.9g, differences give %.9g",
+        return sonde_fail(SONDE_EARG,
+                          "gradcheck: output %d, input %d, element %s: the gradient is %.9g, differences give %.9g",
                           k + 1, i + 1, sonde_shape_text(text, c->in[i]->ndim, index), got, expected);
     } while (next_index(index, c->in[i]));
     return SONDE_OK;
@@ -119,7 +123,8 @@ static sonde_status same_bits(const check *c, int k, sonde_tensor *const *a, son
             } while (same && next_index(index, a[i]));
         }
         if (!same)
-            return sonde_fail(SONDE_EARG, "gradcheck: output %d, input %d: two backward passes give different bits", k + 1, i + 1);
+            return sonde_fail(SONDE_EARG, "gradcheck: output %d, input %d: two backward passes give different bits",
+                              k + 1, i + 1);
     }
     return SONDE_OK;
 }
@@ -145,16 +150,18 @@ static sonde_status check_output(const check *c, int k, const sonde_tensor *out)
     return status;
 }
 
-sonde_status sonde_gradcheck(sonde_gradcheck_fn fn, void *context, int n_in, sonde_tensor *const *in, double eps, double atol,
-                             double rtol)
+sonde_status sonde_gradcheck(sonde_gradcheck_fn fn, void *context, int n_in, sonde_tensor *const *in, double eps,
+                             double atol, double rtol)
 {
     int wanted = 0, n_out;
-    if (n_in < 1 || n_in > SONDE_OP_MAX_IN) return sonde_fail(SONDE_EARG, "gradcheck: takes 1 to %d inputs, got %d", SONDE_OP_MAX_IN, n_in);
+    if (n_in < 1 || n_in > SONDE_OP_MAX_IN)
+        return sonde_fail(SONDE_EARG, "gradcheck: takes 1 to %d inputs, got %d", SONDE_OP_MAX_IN, n_in);
     for (int i = 0; i < n_in; i++) {
         if (!in[i]->requires_grad) continue;
         wanted++;
         if (in[i]->dtype != SONDE_FLOAT64)
-            return sonde_fail(SONDE_EDTYPE, "gradcheck: input %d must be float64, got %s", i + 1, sonde_dtype_name(in[i]->dtype));
+            return sonde_fail(SONDE_EDTYPE, "gradcheck: input %d must be float64, got %s", i + 1,
+                              sonde_dtype_name(in[i]->dtype));
         if (!sonde_is_leaf(in[i])) return sonde_fail(SONDE_EARG, "gradcheck: input %d must be a leaf", i + 1);
     }
     if (wanted == 0) return sonde_fail(SONDE_EARG, "gradcheck: no input requires a gradient");
@@ -166,10 +173,12 @@ sonde_status sonde_gradcheck(sonde_gradcheck_fn fn, void *context, int n_in, son
     for (int k = 0; k < n_out && status == SONDE_OK; k++) {
         if (!sonde_dtype_is_float(out[k]->dtype)) continue;
         if (out[k]->dtype != SONDE_FLOAT64)
-            status = sonde_fail(SONDE_EDTYPE, "gradcheck: output %d must be float64, got %s", k + 1, sonde_dtype_name(out[k]->dtype));
+            status = sonde_fail(SONDE_EDTYPE, "gradcheck: output %d must be float64, got %s", k + 1,
+                                sonde_dtype_name(out[k]->dtype));
         else if (++checked) status = check_output(&c, k, out[k]);
     }
-    if (status == SONDE_OK && checked == 0) status = sonde_fail(SONDE_EARG, "gradcheck: the function returns no float tensor");
+    if (status == SONDE_OK && checked == 0)
+        status = sonde_fail(SONDE_EARG, "gradcheck: the function returns no float tensor");
     release_all(n_out, out);
     return status;
 }

@@ -85,8 +85,10 @@ sonde_status sonde_value_to_read(sonde_value **out, sonde_tensor *t)
     *out = sonde_value_of(t);
     if (!*out) return SONDE_ENOMEM;
     if ((*out)->node && (*out)->node->op->is_view && (*out)->rewrites != t->storage->rewrites)
-        return sonde_fail(SONDE_ESTATE, "this view ('%s') was taken before the tensor it looks into was changed in place; "
-                          "take the view again", (*out)->node->op->name);
+        return sonde_fail(SONDE_ESTATE,
+                          "this view ('%s') was taken before the tensor it looks into was changed in place; "
+                          "take the view again",
+                          (*out)->node->op->name);
     return SONDE_OK;
 }
 
@@ -188,7 +190,8 @@ static sonde_node *allocate(const sonde_call *call, uint32_t saves)
 {
     const size_t args_size = call->op->args_size, n_saved = (size_t)__builtin_popcount(saves);
     const size_t head = rounded(sizeof(sonde_node) + (size_t)call->n_out * sizeof(sonde_value));
-    const size_t in_size = (size_t)call->n_in * sizeof(sonde_value *), extra_size = (size_t)call->n_extra * sizeof(sonde_tensor *);
+    const size_t in_size = (size_t)call->n_in * sizeof(sonde_value *),
+                 extra_size = (size_t)call->n_extra * sizeof(sonde_tensor *);
     char *memory = sonde_alloc(head + rounded(in_size) + rounded(extra_size) + rounded(args_size) +
                                n_saved * sizeof(saved_tensor));
     if (!memory) return NULL;
@@ -255,11 +258,12 @@ sonde_status sonde_node_check_saved(const sonde_node *node)
         const uint32_t now = node->saved[i].tensor.storage->version, then = node->saved[i].version;
         if (__builtin_expect(now != then, 0)) {
             char text[SONDE_SHAPE_TEXT];
-            return sonde_fail(SONDE_ESTATE,
-                              "a tensor of shape %s needed by the backward of '%s' was changed in place (version %u, expected "
-                              "%u): use the operator that returns a new tensor, or clone it first",
-                              sonde_shape_text(text, node->saved[i].tensor.ndim, node->saved[i].tensor.shape), node->op->name,
-                              now, then);
+            return sonde_fail(
+                SONDE_ESTATE,
+                "a tensor of shape %s needed by the backward of '%s' was changed in place (version %u, expected "
+                "%u): use the operator that returns a new tensor, or clone it first",
+                sonde_shape_text(text, node->saved[i].tensor.ndim, node->saved[i].tensor.shape), node->op->name, now,
+                then);
         }
     }
     return SONDE_OK;
@@ -282,7 +286,10 @@ static sonde_tensor *saved_at(const sonde_node *node, uint32_t bit)
 }
 
 sonde_tensor *sonde_node_in(const sonde_node *node, int input) { return saved_at(node, 1u << input); }
-sonde_tensor *sonde_node_out(const sonde_node *node, int output) { return saved_at(node, (uint32_t)SONDE_SAVE_OUT0 << output); }
+sonde_tensor *sonde_node_out(const sonde_node *node, int output)
+{
+    return saved_at(node, (uint32_t)SONDE_SAVE_OUT0 << output);
+}
 sonde_tensor *sonde_node_extra(const sonde_node *node, int i) { return i < node->n_extra ? node->extra[i] : NULL; }
 sonde_tensor *sonde_node_grad(const sonde_node *node, int output) { return node->out[output].pending; }
 

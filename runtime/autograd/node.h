@@ -64,8 +64,8 @@ sonde_status sonde_value_to_read(sonde_value **out, sonde_tensor *t);
 /* Gives t another value (one reference taken). */
 void sonde_value_move(sonde_tensor *t, sonde_value *value);
 
-/* Records a finished call. Every output with a float dtype gets its value. copies (in place only, else NULL): stand in for
- * saved inputs that were overwritten; the value is then not attached to out[0], and the caller has the one reference. */
+/* Records a finished call. Every output with a float dtype gets its value. copies (in place only, else NULL) stand in
+ * for saved inputs that were overwritten; the value is then not attached to out[0]: the caller has the one reference. */
 sonde_status sonde_node_record(sonde_call *call, sonde_tensor *const *copies, sonde_node **out);
 void sonde_node_retain(sonde_node *node);
 void sonde_node_release(sonde_node *node);

@@ -83,8 +83,8 @@ static sonde_status binary_forward(sonde_call *call)
 }
 
 /* gradient of one side (+)= dy * ∂op/∂side */
-static sonde_status give_side(sonde_node *node, sonde_binary op, int side, const sonde_tensor *dy, const sonde_tensor *a,
-                              const sonde_tensor *b)
+static sonde_status give_side(sonde_node *node, sonde_binary op, int side, const sonde_tensor *dy,
+                              const sonde_tensor *a, const sonde_tensor *b)
 {
     sonde_tensor *target;
     bool add = false;
@@ -123,12 +123,18 @@ static sonde_status binary_backward(sonde_node *node)
      .forward = binary_forward, .backward = back}
 #define BOTH (SONDE_SAVE_IN0 | SONDE_SAVE_IN1)
 static const sonde_op binary_rows[SONDE_BINARY_COUNT] = {
-    [SONDE_ADD] = BINARY("add", 0, binary_backward),           [SONDE_SUB] = BINARY("sub", 0, binary_backward),
-    [SONDE_MUL] = BINARY("mul", BOTH, binary_backward),        [SONDE_DIV] = BINARY("div", BOTH, binary_backward),
-    [SONDE_POW] = BINARY("pow", BOTH, binary_backward),        [SONDE_MAXIMUM] = BINARY("maximum", BOTH, binary_backward),
-    [SONDE_MINIMUM] = BINARY("minimum", BOTH, binary_backward), [SONDE_LT] = BINARY("lt", 0, NULL),
-    [SONDE_LE] = BINARY("le", 0, NULL),                        [SONDE_GT] = BINARY("gt", 0, NULL),
-    [SONDE_GE] = BINARY("ge", 0, NULL),                        [SONDE_EQ] = BINARY("eq", 0, NULL),
+    [SONDE_ADD] = BINARY("add", 0, binary_backward),
+    [SONDE_SUB] = BINARY("sub", 0, binary_backward),
+    [SONDE_MUL] = BINARY("mul", BOTH, binary_backward),
+    [SONDE_DIV] = BINARY("div", BOTH, binary_backward),
+    [SONDE_POW] = BINARY("pow", BOTH, binary_backward),
+    [SONDE_MAXIMUM] = BINARY("maximum", BOTH, binary_backward),
+    [SONDE_MINIMUM] = BINARY("minimum", BOTH, binary_backward),
+    [SONDE_LT] = BINARY("lt", 0, NULL),
+    [SONDE_LE] = BINARY("le", 0, NULL),
+    [SONDE_GT] = BINARY("gt", 0, NULL),
+    [SONDE_GE] = BINARY("ge", 0, NULL),
+    [SONDE_EQ] = BINARY("eq", 0, NULL),
     [SONDE_NE] = BINARY("ne", 0, NULL),
 };
 
@@ -244,9 +250,11 @@ static sonde_status scalar_backward(sonde_node *node)
     return SONDE_OK;
 }
 
-#define SCALAR(label, back)                                                                                     \
-    {.name = label, .args_size = sizeof(scalar_args), .saves = SONDE_SAVE_IN0, .elementwise = true, .shape = scalar_shape, \
-     .forward = scalar_forward, .backward = back}
+#define SCALAR(label, back)                                                                                            \
+    {                                                                                                                  \
+        .name = label, .args_size = sizeof(scalar_args), .saves = SONDE_SAVE_IN0, .elementwise = true,                 \
+        .shape = scalar_shape, .forward = scalar_forward, .backward = back                                             \
+    }
 static const sonde_op scalar_rows[SONDE_BINARY_COUNT] = {
     [SONDE_ADD] = SCALAR("add", scalar_backward),         [SONDE_SUB] = SCALAR("sub", scalar_backward),
     [SONDE_MUL] = SCALAR("mul", scalar_backward),         [SONDE_DIV] = SCALAR("div", scalar_backward),

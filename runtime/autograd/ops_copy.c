@@ -18,7 +18,8 @@ static sonde_status copy_forward(sonde_call *call)
 /* dx += dy; sonde_node_give converts */
 static sonde_status pass_back(sonde_node *node) { return sonde_node_give(node, 0, sonde_node_grad(node, 0)); }
 
-static const sonde_op clone_row = {.name = "clone", .shape = same_shape, .forward = copy_forward, .backward = pass_back};
+static const sonde_op clone_row = {
+    .name = "clone", .shape = same_shape, .forward = copy_forward, .backward = pass_back};
 
 sonde_status sonde_clone(sonde_tensor **out, sonde_tensor *x) { return sonde_apply(&clone_row, 1, &x, NULL, out); }
 
@@ -56,8 +57,8 @@ static sonde_status assign_backward(sonde_node *node)
     return sonde_node_needs(node, 1) ? sonde_node_give(node, 1, sonde_node_grad(node, 0)) : SONDE_OK;
 }
 
-static const sonde_op assign_row = {.name = "assign", .elementwise = true, .shape = same_shape, .forward = assign_forward,
-                                    .backward = assign_backward};
+static const sonde_op assign_row = {
+    .name = "assign", .elementwise = true, .shape = same_shape, .forward = assign_forward, .backward = assign_backward};
 
 sonde_status sonde_assign_(sonde_tensor *target, sonde_tensor *value)
 {
@@ -127,8 +128,8 @@ static sonde_status cat_shape(sonde_call *call)
         for (int d = 0; fits && d < t->ndim; d++) fits = d == axis || t->shape[d] == first->shape[d];
         if (!fits) {
             char text_first[SONDE_SHAPE_TEXT], text[SONDE_SHAPE_TEXT];
-            return sonde_fail(SONDE_ESHAPE, "cat along axis %d: shapes %s and %s (number %d) differ elsewhere", axis + 1,
-                              sonde_shape_text(text_first, first->ndim, first->shape),
+            return sonde_fail(SONDE_ESHAPE, "cat along axis %d: shapes %s and %s (number %d) differ elsewhere",
+                              axis + 1, sonde_shape_text(text_first, first->ndim, first->shape),
                               sonde_shape_text(text, t->ndim, t->shape), i + 1);
         }
         args->length[i] = t->shape[axis];
@@ -179,8 +180,8 @@ static sonde_status cat_backward(sonde_node *node)
     return SONDE_OK;
 }
 
-static const sonde_op cat_row = {.name = "cat", .args_size = sizeof(cat_args), .shape = cat_shape, .forward = cat_forward,
-                                 .backward = cat_backward};
+static const sonde_op cat_row = {
+    .name = "cat", .args_size = sizeof(cat_args), .shape = cat_shape, .forward = cat_forward, .backward = cat_backward};
 
 sonde_status sonde_cat(sonde_tensor **out, int n, sonde_tensor *const *in, int axis)
 {
@@ -228,7 +229,8 @@ sonde_status sonde_stack(sonde_tensor **out, int n, sonde_tensor *const *in, int
     return status;
 }
 
-/* x seen as [1, s0, 1, s1, ...], expanded to [r0, s0, r1, s1, ...], copied: so one axis at a time, for the limit of axes. */
+/* x seen as [1, s0, 1, s1, ...], expanded to [r0, s0, r1, s1, ...], copied: so one axis at a time, for the limit of
+ * axes. */
 static sonde_status tile_axis(sonde_tensor **out, sonde_tensor *x, int axis, int64_t repeats)
 {
     int64_t shape[SONDE_MAX_DIMS], wide[3];
@@ -251,9 +253,11 @@ sonde_status sonde_tile(sonde_tensor **out, sonde_tensor *x, int n, const int64_
 {
     const int ndim = n > x->ndim ? n : x->ndim;
     int64_t shape[SONDE_MAX_DIMS];
-    if (ndim > SONDE_MAX_DIMS) return sonde_fail(SONDE_EARG, "a tensor has at most %d axes, got %d", SONDE_MAX_DIMS, ndim);
+    if (ndim > SONDE_MAX_DIMS)
+        return sonde_fail(SONDE_EARG, "a tensor has at most %d axes, got %d", SONDE_MAX_DIMS, ndim);
     for (int d = 0; d < n; d++)
-        if (repeats[d] < 0) return sonde_fail(SONDE_EARG, "tile: axis %d repeated %lld times", d + 1, (long long)repeats[d]);
+        if (repeats[d] < 0)
+            return sonde_fail(SONDE_EARG, "tile: axis %d repeated %lld times", d + 1, (long long)repeats[d]);
     for (int d = 0; d < ndim; d++) shape[d] = d < ndim - x->ndim ? 1 : x->shape[d - (ndim - x->ndim)];
     sonde_tensor *result;
     SONDE_TRY(sonde_reshape(&result, x, ndim, shape));

@@ -17,8 +17,8 @@ static sonde_status check_indices(const char *name, const sonde_tensor *index, i
     const int64_t value = at < 0 ? 0 : values[at];
     sonde_tensor_release(flat);
     if (at < 0) return SONDE_OK;
-    return sonde_fail(SONDE_EARG, "%s: index %lld at position %lld, but axis %d counts from 1 to %lld", name, (long long)value,
-                      (long long)at + 1, axis + 1, (long long)size);
+    return sonde_fail(SONDE_EARG, "%s: index %lld at position %lld, but axis %d counts from 1 to %lld", name,
+                      (long long)value, (long long)at + 1, axis + 1, (long long)size);
 }
 
 /* ---- whole slices ---------------------------------------------------------------------------------------- */
@@ -67,14 +67,17 @@ static sonde_status index_select_backward(sonde_node *node)
     sonde_status status = sonde_node_target(node, 0, &target, &add);
     if (status == SONDE_OK && !add) status = sonde_tensor_fill_(target, 0);
     if (status == SONDE_OK)
-        sonde_loops_of(dy->dtype)->index_add(sonde_tensor_data(target), sonde_tensor_data(dy), sonde_tensor_data(index), 1,
-                                             l.outer, l.n, index->shape[0], l.inner);
+        sonde_loops_of(dy->dtype)->index_add(sonde_tensor_data(target), sonde_tensor_data(dy), sonde_tensor_data(index),
+                                             1, l.outer, l.n, index->shape[0], l.inner);
     sonde_tensor_release(index);
     return status;
 }
 
-static const sonde_op index_select_row = {.name = "index_select", .args_size = sizeof(index_args), .saves = SONDE_SAVE_IN1,
-                                          .shape = index_select_shape, .forward = index_select_forward,
+static const sonde_op index_select_row = {.name = "index_select",
+                                          .args_size = sizeof(index_args),
+                                          .saves = SONDE_SAVE_IN1,
+                                          .shape = index_select_shape,
+                                          .forward = index_select_forward,
                                           .backward = index_select_backward};
 
 sonde_status sonde_index_select(sonde_tensor **out, sonde_tensor *x, int axis, sonde_tensor *index)
@@ -95,7 +98,8 @@ static sonde_status gather_shape(sonde_call *call)
     if (!fits) {
         char text_x[SONDE_SHAPE_TEXT], text[SONDE_SHAPE_TEXT];
         return sonde_fail(SONDE_ESHAPE, "gather: an index of shape %s does not fit into %s along axis %d",
-                          sonde_shape_text(text, index->ndim, index->shape), sonde_shape_text(text_x, x->ndim, x->shape), axis + 1);
+                          sonde_shape_text(text, index->ndim, index->shape),
+                          sonde_shape_text(text_x, x->ndim, x->shape), axis + 1);
     }
     SONDE_TRY(check_indices("gather", index, x->shape[axis], axis));
     out_like(call, 0, x->dtype, index);
@@ -103,7 +107,8 @@ static sonde_status gather_shape(sonde_call *call)
 }
 
 /* Loops over the index's shape: `flat` (of that shape), `from` (along the axis it stays at the start), index. */
-static sonde_loop gather_loop(const sonde_tensor *first, const sonde_tensor *second, const sonde_tensor *index, int from, int axis)
+static sonde_loop gather_loop(const sonde_tensor *first, const sonde_tensor *second, const sonde_tensor *index,
+                              int from, int axis)
 {
     sonde_loop loop = {.ndim = index->ndim, .n_operands = 3};
     for (int d = 0; d < index->ndim; d++) {
@@ -122,8 +127,8 @@ static sonde_status gather_forward(sonde_call *call)
     const int axis = ((const index_args *)call->args)->axis;
     const sonde_tensor *out = call->out[0], *x = call->in[0], *index = call->in[1];
     const sonde_loop loop = gather_loop(out, x, index, 1, axis);
-    sonde_loops_of(x->dtype)->gather(sonde_tensor_data(out), sonde_tensor_data(x), sonde_tensor_data(index), x->stride[axis],
-                                     &loop);
+    sonde_loops_of(x->dtype)->gather(sonde_tensor_data(out), sonde_tensor_data(x), sonde_tensor_data(index),
+                                     x->stride[axis], &loop);
     return SONDE_OK;
 }
 
@@ -209,7 +214,10 @@ static sonde_status where_backward(sonde_node *node)
     return status;
 }
 
-static const sonde_op where_row = {.name = "where", .saves = SONDE_SAVE_IN0, .shape = where_shape, .forward = where_forward,
+static const sonde_op where_row = {.name = "where",
+                                   .saves = SONDE_SAVE_IN0,
+                                   .shape = where_shape,
+                                   .forward = where_forward,
                                    .backward = where_backward};
 
 sonde_status sonde_where(sonde_tensor **out, sonde_tensor *condition, sonde_tensor *a, sonde_tensor *b)

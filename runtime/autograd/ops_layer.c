@@ -74,10 +74,11 @@ static sonde_status norm_shape(sonde_call *call)
         const sonde_tensor *t = call->in[i];
         if (!t) continue;
         if (t->dtype != x->dtype)
-            return sonde_fail(SONDE_EDTYPE, "batch_norm: %s is %s, the input %s", names[i], sonde_dtype_name(t->dtype), sonde_dtype_name(x->dtype));
+            return sonde_fail(SONDE_EDTYPE, "batch_norm: %s is %s, the input %s", names[i], sonde_dtype_name(t->dtype),
+                              sonde_dtype_name(x->dtype));
         if (t->ndim != 1 || t->shape[0] != x->shape[1] || !sonde_tensor_is_contiguous(t))
-            return sonde_fail(SONDE_ESHAPE, "batch_norm: input %s has %lld channels, %s is %s", text, (long long)x->shape[1], names[i],
-                              sonde_shape_text(other, t->ndim, t->shape));
+            return sonde_fail(SONDE_ESHAPE, "batch_norm: input %s has %lld channels, %s is %s", text,
+                              (long long)x->shape[1], names[i], sonde_shape_text(other, t->ndim, t->shape));
     }
     const int64_t channels = x->shape[1], n = channels > 0 ? sonde_tensor_numel(x) / channels : 0;
     if (args->training && n < 2)
@@ -103,7 +104,8 @@ static void move(sonde_tensor *t, int64_t i, double value, double momentum)
 }
 
 /* running = (1 - momentum) running + momentum * batch; the variance unbiased, n/(n-1). */
-static void move_running(const sonde_call *call, const double *mean, const double *variance, int64_t channels, int64_t n)
+static void move_running(const sonde_call *call, const double *mean, const double *variance, int64_t channels,
+                         int64_t n)
 {
     const double momentum = ((const norm_args *)call->args)->momentum;
     sonde_tensor *running_mean = call->in[MEAN], *running_var = call->in[VARIANCE];
@@ -126,7 +128,8 @@ static sonde_status norm_forward(sonde_call *call)
     call->extra[call->n_extra++] = statistics;
     SONDE_TRY(sonde_tensor_contiguous(&x, call->in[X]));
     const sonde_loops *loops = sonde_loops_of(y->dtype);
-    double *mean = sonde_tensor_data(statistics), *inverse = mean + channels, *scale = inverse + channels, *shift = scale + channels;
+    double *mean = sonde_tensor_data(statistics), *inverse = mean + channels, *scale = inverse + channels,
+           *shift = scale + channels;
     if (args->training) {
         loops->channel_moments(mean, inverse, sonde_tensor_data(x), l.outer, l.n, l.inner);
         move_running(call, mean, inverse, channels, l.outer * l.inner);
@@ -174,7 +177,8 @@ static sonde_status norm_backward(sonde_node *node)
         return status;
     }
     double *sum = sonde_tensor_data(sums), *dot = sum + channels, *a = dot + channels, *b = a + channels;
-    sonde_loops_of(dy->dtype)->channel_dots(sum, dot, sonde_tensor_data(dy), sonde_tensor_data(x), mean, l.outer, l.n, l.inner);
+    sonde_loops_of(dy->dtype)->channel_dots(sum, dot, sonde_tensor_data(dy), sonde_tensor_data(x), mean, l.outer, l.n,
+                                            l.inner);
     for (int64_t c = 0; c < channels; c++) {
         dot[c] *= inverse[c];
         a[c] = args->training ? sum[c] / n : 0;
@@ -186,8 +190,9 @@ static sonde_status norm_backward(sonde_node *node)
         bool add;
         status = sonde_node_target(node, X, &dx, &add);
         if (status == SONDE_OK)
-            sonde_loops_of(dy->dtype)->channel_backward(sonde_tensor_data(dx), sonde_tensor_data(dy), sonde_tensor_data(x),
-                                                        mean, scale, a, b, l.outer, l.n, l.inner, add);
+            sonde_loops_of(dy->dtype)->channel_backward(sonde_tensor_data(dx), sonde_tensor_data(dy),
+                                                        sonde_tensor_data(x), mean, scale, a, b, l.outer, l.n, l.inner,
+                                                        add);
     }
     sonde_tensor_release(sums);
     sonde_tensor_release(x);
@@ -198,7 +203,8 @@ static const sonde_op norm_row = {.name = "batch_norm", .args_size = sizeof(norm
                                   .shape = norm_shape, .forward = norm_forward, .backward = norm_backward};
 
 sonde_status sonde_batch_norm(sonde_tensor **out, sonde_tensor *x, sonde_tensor *weight, sonde_tensor *bias,
-                              sonde_tensor *running_mean, sonde_tensor *running_var, bool training, double momentum, double eps)
+                              sonde_tensor *running_mean, sonde_tensor *running_var, bool training, double momentum,
+                              double eps)
 {
     sonde_tensor *in[OPERANDS] = {x, weight, bias, running_mean, running_var};
     return sonde_apply(&norm_row, OPERANDS, in, &(norm_args){eps, momentum, training}, out);

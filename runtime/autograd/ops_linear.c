@@ -24,8 +24,9 @@ static sonde_status linear_shape(sonde_call *call)
         return sonde_fail(SONDE_ESHAPE, "linear: the weight must be [out, in], got %s",
                           sonde_shape_text(text_w, weight->ndim, weight->shape));
     if (x->ndim < 1 || x->shape[x->ndim - 1] != weight->shape[1])
-        return sonde_fail(SONDE_ESHAPE, "expected %lld input features, got input %s for weight %s", (long long)weight->shape[1],
-                          sonde_shape_text(text_x, x->ndim, x->shape), sonde_shape_text(text_w, 2, weight->shape));
+        return sonde_fail(SONDE_ESHAPE, "expected %lld input features, got input %s for weight %s",
+                          (long long)weight->shape[1], sonde_shape_text(text_x, x->ndim, x->shape),
+                          sonde_shape_text(text_w, 2, weight->shape));
     if (bias && (bias->ndim != 1 || bias->shape[0] != weight->shape[0]))
         return sonde_fail(SONDE_ESHAPE, "linear: expected a bias of shape [%lld], got %s", (long long)weight->shape[0],
                           sonde_shape_text(text_x, bias->ndim, bias->shape));
@@ -47,11 +48,11 @@ static sonde_status multiply(sonde_tensor *y, const sonde_tensor *x, const sonde
     if (s.rows >= TRANSPOSE_ROWS && s.in * s.out <= TRANSPOSE_UP_TO) {
         const void *transposed = sonde_tensor_transposed(weight);
         if (!transposed) return SONDE_ENOMEM;
-        sonde_matmul_kernel(y->dtype, sonde_tensor_data(y), sonde_tensor_data(x), transposed, s.rows, s.out, s.in, s.in, s.out,
-                            s.out, false, false, add);
+        sonde_matmul_kernel(y->dtype, sonde_tensor_data(y), sonde_tensor_data(x), transposed, s.rows, s.out, s.in, s.in,
+                            s.out, s.out, false, false, add);
     } else {
-        sonde_matmul_kernel(y->dtype, sonde_tensor_data(y), sonde_tensor_data(x), sonde_tensor_data(weight), s.rows, s.out, s.in,
-                            s.in, s.in, s.out, false, true, add);
+        sonde_matmul_kernel(y->dtype, sonde_tensor_data(y), sonde_tensor_data(x), sonde_tensor_data(weight), s.rows,
+                            s.out, s.in, s.in, s.in, s.out, false, true, add);
     }
     return SONDE_OK;
 }
@@ -85,8 +86,8 @@ static sonde_status give_input(sonde_node *node, sonde_tensor *dy, sizes s)
     SONDE_TRY(sonde_tensor_contiguous(&weight, sonde_node_in(node, 1)));
     sonde_status status = sonde_node_target(node, 0, &target, &add);
     if (status == SONDE_OK)
-        sonde_matmul_kernel(dy->dtype, sonde_tensor_data(target), sonde_tensor_data(dy), sonde_tensor_data(weight), s.rows, s.in,
-                            s.out, s.out, s.in, s.in, false, false, add);
+        sonde_matmul_kernel(dy->dtype, sonde_tensor_data(target), sonde_tensor_data(dy), sonde_tensor_data(weight),
+                            s.rows, s.in, s.out, s.out, s.in, s.in, false, false, add);
     sonde_tensor_release(weight);
     return status;
 }
@@ -99,8 +100,8 @@ static sonde_status give_weight(sonde_node *node, sonde_tensor *dy, sizes s)
     SONDE_TRY(sonde_tensor_contiguous(&x, sonde_node_in(node, 0)));
     sonde_status status = sonde_node_target(node, 1, &target, &add);
     if (status == SONDE_OK)
-        sonde_matmul_kernel(dy->dtype, sonde_tensor_data(target), sonde_tensor_data(dy), sonde_tensor_data(x), s.out, s.in, s.rows,
-                            s.out, s.in, s.in, true, false, add);
+        sonde_matmul_kernel(dy->dtype, sonde_tensor_data(target), sonde_tensor_data(dy), sonde_tensor_data(x), s.out,
+                            s.in, s.rows, s.out, s.in, s.in, true, false, add);
     sonde_tensor_release(x);
     return status;
 }
@@ -112,7 +113,8 @@ static sonde_status give_bias(sonde_node *node, sonde_tensor *dy, sizes s)
     bool add;
     SONDE_TRY(sonde_node_target(node, 2, &target, &add));
     if (!add) {
-        sonde_loops_of(dy->dtype)->reduce(SONDE_SUM, sonde_tensor_data(target), sonde_tensor_data(dy), 1, s.rows, s.out, 0);
+        sonde_loops_of(dy->dtype)->reduce(SONDE_SUM, sonde_tensor_data(target), sonde_tensor_data(dy), 1, s.rows, s.out,
+                                          0);
         return SONDE_OK;
     }
     SONDE_TRY(sonde_tensor_like(&sum, target));

@@ -7,14 +7,17 @@
 /* out = the sum of `each` over its divisor (mean), or the sum. */
 static void reduce_to(sonde_tensor *out, const sonde_tensor *each, sonde_loss_reduction reduction, double divisor)
 {
-    sonde_loops_of(out->dtype)->reduce(SONDE_SUM, sonde_tensor_data(out), sonde_tensor_data(each), 1, sonde_tensor_numel(each), 1, 0);
+    sonde_loops_of(out->dtype)
+        ->reduce(SONDE_SUM, sonde_tensor_data(out), sonde_tensor_data(each), 1, sonde_tensor_numel(each), 1, 0);
     if (reduction != SONDE_LOSS_MEAN) return;
-    if (out->dtype == SONDE_FLOAT32) *(float *)sonde_tensor_data(out) = (float)((double)*(float *)sonde_tensor_data(out) / divisor);
+    if (out->dtype == SONDE_FLOAT32)
+        *(float *)sonde_tensor_data(out) = (float)((double)*(float *)sonde_tensor_data(out) / divisor);
     else *(double *)sonde_tensor_data(out) /= divisor;
 }
 
 /* Where the element losses go: the output itself, or scratch of this shape. One reference. */
-static sonde_status element_losses(sonde_tensor **each, sonde_call *call, sonde_loss_reduction reduction, int ndim, const int64_t *shape)
+static sonde_status element_losses(sonde_tensor **each, sonde_call *call, sonde_loss_reduction reduction, int ndim,
+                                   const int64_t *shape)
 {
     if (reduction == SONDE_LOSS_NONE) {
         *each = sonde_tensor_retain(call->out[0]);
@@ -70,27 +73,32 @@ static sonde_status entropy_shape(sonde_call *call)
     SONDE_TRY(need_float(call, LOGITS));
     sonde_shape_text(xs, x->ndim, x->shape);
     sonde_shape_text(ts, t->ndim, t->shape);
-    if (x->ndim < 1) return sonde_fail(SONDE_ESHAPE, "cross_entropy: expected logits [N, C] or [N, C, ...], got a single number");
+    if (x->ndim < 1)
+        return sonde_fail(SONDE_ESHAPE, "cross_entropy: expected logits [N, C] or [N, C, ...], got a single number");
     const int axis = class_axis(x);
     if (!(args->loop.smoothing >= 0 && args->loop.smoothing <= 1))
-        return sonde_fail(SONDE_EARG, "cross_entropy: label_smoothing must be between 0 and 1, got %g", args->loop.smoothing);
+        return sonde_fail(SONDE_EARG, "cross_entropy: label_smoothing must be between 0 and 1, got %g",
+                          args->loop.smoothing);
     args->soft = sonde_dtype_is_float(t->dtype);
     if (args->soft) {
         if (!sonde_tensor_same_shape(x, t))
             return sonde_fail(SONDE_ESHAPE, "cross_entropy: logits %s with probabilities %s%s", xs, ts,
                               t->ndim == x->ndim - 1 ? " (class labels must be int64)" : "");
         if (t->dtype != x->dtype)
-            return sonde_fail(SONDE_EDTYPE, "cross_entropy: logits are %s, the target %s", sonde_dtype_name(x->dtype), sonde_dtype_name(t->dtype));
+            return sonde_fail(SONDE_EDTYPE, "cross_entropy: logits are %s, the target %s", sonde_dtype_name(x->dtype),
+                              sonde_dtype_name(t->dtype));
         if (call->recording && t->requires_grad)
             return sonde_fail(SONDE_EARG, "cross_entropy: the target requires a gradient; give it detached");
     } else {
         bool fits = t->ndim == x->ndim - 1;
         for (int d = 0; fits && d < t->ndim; d++) fits = t->shape[d] == x->shape[d < axis ? d : d + 1];
-        if (!fits) return sonde_fail(SONDE_ESHAPE, "cross_entropy: logits %s want one label per row, got labels %s", xs, ts);
+        if (!fits)
+            return sonde_fail(SONDE_ESHAPE, "cross_entropy: logits %s want one label per row, got labels %s", xs, ts);
         SONDE_TRY(check_labels(t, x->shape[axis], args->loop.ignore_index));
     }
     if (w && (w->ndim != 1 || w->shape[0] != x->shape[axis] || w->dtype != x->dtype))
-        return sonde_fail(SONDE_ESHAPE, "cross_entropy: weight must be a %s tensor [%lld], one number a class", sonde_dtype_name(x->dtype), (long long)x->shape[axis]);
+        return sonde_fail(SONDE_ESHAPE, "cross_entropy: weight must be a %s tensor [%lld], one number a class",
+                          sonde_dtype_name(x->dtype), (long long)x->shape[axis]);
     call->out_dtype[0] = x->dtype;
     call->out_ndim[0] = 0;
     if (args->reduction == SONDE_LOSS_NONE)
@@ -103,7 +111,8 @@ static sonde_status entropy_forward(sonde_call *call)
 {
     entropy_args *args = call->args;
     sonde_tensor *x, *each, *p;
-    const layout l = layout_around(call->in[LOGITS]->ndim, call->in[LOGITS]->shape, class_axis(call->in[LOGITS]), class_axis(call->in[LOGITS]));
+    const layout l = layout_around(call->in[LOGITS]->ndim, call->in[LOGITS]->shape, class_axis(call->in[LOGITS]),
+                                   class_axis(call->in[LOGITS]));
     const int64_t rows = l.outer * l.inner;
     const sonde_loops *loops = sonde_loops_of(call->in[LOGITS]->dtype);
     SONDE_TRY(sonde_tensor_like(&p, call->in[LOGITS]));
@@ -117,11 +126,11 @@ static sonde_status entropy_forward(sonde_call *call)
     if (status == SONDE_OK) {
         args->divisor = (double)rows;
         if (args->soft)
-            loops->cross_entropy_soft(sonde_tensor_data(each), sonde_tensor_data(p), sonde_tensor_data(x), target, weight,
-                                      l.outer, l.n, l.inner, &args->loop);
+            loops->cross_entropy_soft(sonde_tensor_data(each), sonde_tensor_data(p), sonde_tensor_data(x), target,
+                                      weight, l.outer, l.n, l.inner, &args->loop);
         else
-            args->divisor = loops->cross_entropy(sonde_tensor_data(each), sonde_tensor_data(p), sonde_tensor_data(x), target,
-                                                 weight, l.outer, l.n, l.inner, &args->loop);
+            args->divisor = loops->cross_entropy(sonde_tensor_data(each), sonde_tensor_data(p), sonde_tensor_data(x),
+                                                 target, weight, l.outer, l.n, l.inner, &args->loop);
         if (args->reduction != SONDE_LOSS_NONE) reduce_to(call->out[0], each, args->reduction, args->divisor);
         sonde_tensor_release(x);
     }
@@ -144,8 +153,9 @@ static sonde_status entropy_backward(sonde_node *node)
     SONDE_TRY(sonde_node_target(node, LOGITS, &dx, &add));
     const sonde_loops *loops = sonde_loops_of(p->dtype);
     if (args->soft)
-        loops->cross_entropy_soft_backward(sonde_tensor_data(dx), sonde_tensor_data(dy), one, scale, sonde_tensor_data(p),
-                                           target, weight, l.outer, l.n, l.inner, &args->loop, add);
+        loops->cross_entropy_soft_backward(sonde_tensor_data(dx), sonde_tensor_data(dy), one, scale,
+                                           sonde_tensor_data(p), target, weight, l.outer, l.n, l.inner, &args->loop,
+                                           add);
     else
         loops->cross_entropy_backward(sonde_tensor_data(dx), sonde_tensor_data(dy), one, scale, sonde_tensor_data(p),
                                       target, weight, l.outer, l.n, l.inner, &args->loop, add);
@@ -178,8 +188,9 @@ static sonde_status pair_shape(sonde_call *call)
                           sonde_shape_text(xs, x->ndim, x->shape), sonde_shape_text(ts, t->ndim, t->shape));
     for (int i = 1; i < call->n_in; i++) {
         if (call->in[i] && call->in[i]->dtype != x->dtype)
-            return sonde_fail(SONDE_EDTYPE, "%s: the input is %s, the %s %s", call->op->name, sonde_dtype_name(x->dtype),
-                              i == 1 ? "target" : "weight", sonde_dtype_name(call->in[i]->dtype));
+            return sonde_fail(SONDE_EDTYPE, "%s: the input is %s, the %s %s", call->op->name,
+                              sonde_dtype_name(x->dtype), i == 1 ? "target" : "weight",
+                              sonde_dtype_name(call->in[i]->dtype));
     }
     out_like(call, 0, x->dtype, x);
     if (((const pair_args *)call->args)->reduction != SONDE_LOSS_NONE) call->out_ndim[0] = 0;
@@ -214,7 +225,8 @@ static bool pair_one(const sonde_node *node)
 
 static void mse_fill(const sonde_call *call, void *each, size_t n)
 {
-    sonde_loops_of(call->in[0]->dtype)->mse(each, sonde_tensor_data(call->extra[0]), sonde_tensor_data(call->extra[1]), n);
+    sonde_loops_of(call->in[0]->dtype)
+        ->mse(each, sonde_tensor_data(call->extra[0]), sonde_tensor_data(call->extra[1]), n);
 }
 
 static sonde_status mse_forward(sonde_call *call) { return pair_forward(call, mse_fill); }
@@ -228,8 +240,8 @@ static sonde_status mse_backward(sonde_node *node)
         bool add;
         if (!sonde_node_needs(node, side)) continue;
         SONDE_TRY(sonde_node_target(node, side, &target, &add));
-        sonde_loops_of(dy->dtype)->mse_backward(sonde_tensor_data(target), sonde_tensor_data(dy), pair_one(node), pair_scale(node),
-                                                sonde_tensor_data(sonde_node_extra(node, side)),
+        sonde_loops_of(dy->dtype)->mse_backward(sonde_tensor_data(target), sonde_tensor_data(dy), pair_one(node),
+                                                pair_scale(node), sonde_tensor_data(sonde_node_extra(node, side)),
                                                 sonde_tensor_data(sonde_node_extra(node, 1 - side)),
                                                 (size_t)sonde_tensor_numel(target), add);
     }
@@ -282,14 +294,18 @@ static sonde_status bce_backward(sonde_node *node)
         if (!sonde_node_needs(node, side)) continue;
         SONDE_TRY(sonde_node_target(node, side, &target, &add));
         sonde_loops_of(dy->dtype)->bce_backward(side, sonde_tensor_data(target), sonde_tensor_data(dy), pair_one(node),
-                                                pair_scale(node), sonde_tensor_data(extra[0]), sonde_tensor_data(extra[1]),
-                                                w.weight, w.pos_weight, (size_t)sonde_tensor_numel(target), add);
+                                                pair_scale(node), sonde_tensor_data(extra[0]),
+                                                sonde_tensor_data(extra[1]), w.weight, w.pos_weight,
+                                                (size_t)sonde_tensor_numel(target), add);
     }
     return SONDE_OK;
 }
 
-static const sonde_op bce_row = {.name = "binary_cross_entropy_with_logits", .args_size = sizeof(bce_args), .shape = pair_shape,
-                                 .forward = bce_forward, .backward = bce_backward};
+static const sonde_op bce_row = {.name = "binary_cross_entropy_with_logits",
+                                 .args_size = sizeof(bce_args),
+                                 .shape = pair_shape,
+                                 .forward = bce_forward,
+                                 .backward = bce_backward};
 
 sonde_status sonde_bce_with_logits(sonde_tensor **out, sonde_tensor *x, sonde_tensor *target, sonde_tensor *weight,
                                    sonde_tensor *pos_weight, sonde_loss_reduction reduction)

@@ -59,7 +59,8 @@ static sonde_status matmul_shape(sonde_call *call)
     char text_a[SONDE_SHAPE_TEXT], text_b[SONDE_SHAPE_TEXT];
     sonde_shape_text(text_a, a->ndim, a->shape);
     sonde_shape_text(text_b, b->ndim, b->shape);
-    if (a->ndim == 0 || b->ndim == 0) return sonde_fail(SONDE_ESHAPE, "matmul: a number is no matrix: %s and %s", text_a, text_b);
+    if (a->ndim == 0 || b->ndim == 0)
+        return sonde_fail(SONDE_ESHAPE, "matmul: a number is no matrix: %s and %s", text_a, text_b);
     SONDE_TRY(need_float(call, 0));
     SONDE_TRY(need_float(call, 1));
     if (a->dtype != b->dtype)
@@ -120,8 +121,8 @@ static void multiply(const sonde_tensor *c, const matrices *mc, const sonde_tens
     const form fa = form_of(ma), fb = form_of(mb);
     for (int64_t i = 0; i < all->n; i++)
         sonde_matmul_kernel(c->dtype, at(c, batch_offset(all, mc, i)), at(a, batch_offset(all, ma, i)),
-                            at(b, batch_offset(all, mb, i)), ma->rows, mb->columns, ma->columns, fa.ld, fb.ld, mb->columns,
-                            fa.transposed, fb.transposed, add);
+                            at(b, batch_offset(all, mb, i)), ma->rows, mb->columns, ma->columns, fa.ld, fb.ld,
+                            mb->columns, fa.transposed, fb.transposed, add);
 }
 
 /* Batches of a against one matrix: one tall product. */

@@ -86,8 +86,8 @@ static sonde_status reduce_forward(sonde_call *call)
     sonde_tensor *out = call->out[0], *x;
     const reduce_plan p = plan(call->in[0]->ndim, call->in[0]->shape, args->axes);
     SONDE_TRY(arranged(&x, call->in[0], &p, out->dtype));
-    sonde_loops_of(out->dtype)->reduce(args->op, sonde_tensor_data(out), sonde_tensor_data(x), p.l.outer, p.l.n, p.l.inner,
-                                       args->order);
+    sonde_loops_of(out->dtype)
+        ->reduce(args->op, sonde_tensor_data(out), sonde_tensor_data(x), p.l.outer, p.l.n, p.l.inner, args->order);
     sonde_tensor_release(x);
     return SONDE_OK;
 }
@@ -121,8 +121,9 @@ static sonde_status give_permuted(sonde_node *node, const reduce_args *args, con
 {
     sonde_tensor *dx, *back;
     SONDE_TRY(sonde_tensor_like(&dx, x));
-    sonde_loops_of(dy->dtype)->reduce_backward(args->op, sonde_tensor_data(dx), sonde_tensor_data(dy), sonde_tensor_data(x),
-                                               sonde_tensor_data(y), p->l.outer, p->l.n, p->l.inner, args->order, false);
+    sonde_loops_of(dy->dtype)->reduce_backward(args->op, sonde_tensor_data(dx), sonde_tensor_data(dy),
+                                               sonde_tensor_data(x), sonde_tensor_data(y), p->l.outer, p->l.n,
+                                               p->l.inner, args->order, false);
     int64_t shape[SONDE_MAX_DIMS], stride[SONDE_MAX_DIMS];
     for (int d = 0; d < x->ndim; d++) {
         shape[p->order[d]] = dx->shape[d];
@@ -152,19 +153,21 @@ static sonde_status reduce_backward(sonde_node *node)
         status = give_permuted(node, args, &p, dy, x, y);
     } else if ((status = sonde_node_target(node, 0, &target, &add)) == SONDE_OK) {
         sonde_loops_of(dy->dtype)->reduce_backward(args->op, sonde_tensor_data(target), sonde_tensor_data(dy),
-                                                   sonde_tensor_data(x), sonde_tensor_data(y), p.l.outer, p.l.n, p.l.inner,
-                                                   args->order, add);
+                                                   sonde_tensor_data(x), sonde_tensor_data(y), p.l.outer, p.l.n,
+                                                   p.l.inner, args->order, add);
     }
     sonde_tensor_release(x);
     return status;
 }
 
-#define REDUCTION(label)                                                                                        \
-    {.name = label, .args_size = sizeof(reduce_args), .saves = SONDE_SAVE_IN0 | SONDE_SAVE_OUT0, .shape = reduce_shape, \
-     .forward = reduce_forward, .backward = reduce_backward}
+#define REDUCTION(label)                                                                                               \
+    {                                                                                                                  \
+        .name = label, .args_size = sizeof(reduce_args), .saves = SONDE_SAVE_IN0 | SONDE_SAVE_OUT0,                    \
+        .shape = reduce_shape, .forward = reduce_forward, .backward = reduce_backward                                  \
+    }
 static const sonde_op reduce_rows[SONDE_REDUCTION_COUNT] = {
-    [SONDE_SUM] = REDUCTION("sum"),   [SONDE_MEAN] = REDUCTION("mean"),           [SONDE_VAR] = REDUCTION("var"),
-    [SONDE_STD] = REDUCTION("std"),   [SONDE_NORM] = REDUCTION("norm"),           [SONDE_LOGSUMEXP] = REDUCTION("logsumexp"),
+    [SONDE_SUM] = REDUCTION("sum"),   [SONDE_MEAN] = REDUCTION("mean"), [SONDE_VAR] = REDUCTION("var"),
+    [SONDE_STD] = REDUCTION("std"),   [SONDE_NORM] = REDUCTION("norm"), [SONDE_LOGSUMEXP] = REDUCTION("logsumexp"),
     [SONDE_PROD] = REDUCTION("prod"),
 };
 
@@ -176,7 +179,8 @@ sonde_status sonde_reduce(sonde_tensor **out, sonde_reduction op, sonde_tensor *
     for (int i = 0; i < n_axes; i++) {
         int axis;
         SONDE_TRY(sonde_axis(&axis, axes[i], x->ndim));
-        if (args.axes & (1u << axis)) return sonde_fail(SONDE_EARG, "'%s': axis %d is named twice", reduce_rows[op].name, axis + 1);
+        if (args.axes & (1u << axis))
+            return sonde_fail(SONDE_EARG, "'%s': axis %d is named twice", reduce_rows[op].name, axis + 1);
         args.axes |= 1u << axis;
     }
     return sonde_apply(&reduce_rows[op], 1, &x, &args, out);
@@ -217,8 +221,8 @@ static sonde_status extremum_forward(sonde_call *call)
                                       : (layout){1, sonde_tensor_numel(call->in[0]), 1};
     SONDE_TRY(sonde_tensor_contiguous(&x, call->in[0]));
     sonde_loops_of(x->dtype)->extremum(args->maximum, sonde_tensor_data(call->out[0]),
-                                       args->along_axis ? sonde_tensor_data(call->out[1]) : NULL, sonde_tensor_data(x), l.outer,
-                                       l.n, l.inner);
+                                       args->along_axis ? sonde_tensor_data(call->out[1]) : NULL, sonde_tensor_data(x),
+                                       l.outer, l.n, l.inner);
     sonde_tensor_release(x);
     return SONDE_OK;
 }
@@ -231,8 +235,9 @@ static sonde_status extremum_all_backward(sonde_node *node)
     SONDE_TRY(sonde_tensor_contiguous(&x, sonde_node_in(node, 0)));
     sonde_status status = sonde_node_target(node, 0, &target, &add);
     if (status == SONDE_OK)
-        sonde_loops_of(dy->dtype)->extremum_backward(sonde_tensor_data(target), sonde_tensor_data(dy), sonde_tensor_data(x),
-                                                     sonde_tensor_data(y), (size_t)sonde_tensor_numel(x), add);
+        sonde_loops_of(dy->dtype)->extremum_backward(sonde_tensor_data(target), sonde_tensor_data(dy),
+                                                     sonde_tensor_data(x), sonde_tensor_data(y),
+                                                     (size_t)sonde_tensor_numel(x), add);
     sonde_tensor_release(x);
     return status;
 }
@@ -250,18 +255,20 @@ static sonde_status extremum_axis_backward(sonde_node *node)
     if (!add) SONDE_TRY(sonde_tensor_fill_(target, 0));
     const sonde_loop loop = {.ndim = 2, .n_operands = 3, .size = {l.outer, l.inner},
                              .stride = {{l.n * l.inner, 1}, {l.inner, 1}, {l.inner, 1}}};
-    sonde_loops_of(dy->dtype)->gather_add(sonde_tensor_data(target), sonde_tensor_data(dy), sonde_tensor_data(index), l.inner,
-                                          &loop);
+    sonde_loops_of(dy->dtype)->gather_add(sonde_tensor_data(target), sonde_tensor_data(dy), sonde_tensor_data(index),
+                                          l.inner, &loop);
     return SONDE_OK;
 }
 
 #define EXTREMUM(label, outputs, back)                                                                         \
     {.name = label, .n_out = outputs, .args_size = sizeof(extremum_args), .saves = SONDE_SAVE_IN0 | SONDE_SAVE_OUT0, \
      .shape = extremum_shape, .forward = extremum_forward, .backward = back}
-static const sonde_op extremum_rows[2][2] = {{EXTREMUM("min", 1, extremum_all_backward), EXTREMUM("min", 2, extremum_axis_backward)},
-                                             {EXTREMUM("max", 1, extremum_all_backward), EXTREMUM("max", 2, extremum_axis_backward)}};
+static const sonde_op extremum_rows[2][2] = {
+    {EXTREMUM("min", 1, extremum_all_backward), EXTREMUM("min", 2, extremum_axis_backward)},
+    {EXTREMUM("max", 1, extremum_all_backward), EXTREMUM("max", 2, extremum_axis_backward)}};
 
-sonde_status sonde_extremum(sonde_tensor **out, sonde_tensor **index, sonde_tensor *x, bool maximum, const int *axis, bool keepdim)
+sonde_status sonde_extremum(sonde_tensor **out, sonde_tensor **index, sonde_tensor *x, bool maximum, const int *axis,
+                            bool keepdim)
 {
     extremum_args args = {.maximum = maximum, .along_axis = axis != NULL, .keepdim = keepdim};
     if (!axis) {
@@ -314,8 +321,8 @@ static sonde_status softmax_backward(sonde_node *node)
     const layout l = axis_layout(y, args->axis);
     bool add;
     SONDE_TRY(sonde_node_target(node, 0, &target, &add));
-    sonde_loops_of(dy->dtype)->softmax_backward(sonde_tensor_data(target), sonde_tensor_data(dy), sonde_tensor_data(y), l.outer,
-                                                l.n, l.inner, args->log, add);
+    sonde_loops_of(dy->dtype)->softmax_backward(sonde_tensor_data(target), sonde_tensor_data(dy), sonde_tensor_data(y),
+                                                l.outer, l.n, l.inner, args->log, add);
     return SONDE_OK;
 }
 
@@ -333,7 +340,10 @@ static sonde_status softmax_along(sonde_tensor **out, sonde_tensor *x, int axis,
 }
 
 sonde_status sonde_softmax(sonde_tensor **out, sonde_tensor *x, int axis) { return softmax_along(out, x, axis, false); }
-sonde_status sonde_log_softmax(sonde_tensor **out, sonde_tensor *x, int axis) { return softmax_along(out, x, axis, true); }
+sonde_status sonde_log_softmax(sonde_tensor **out, sonde_tensor *x, int axis)
+{
+    return softmax_along(out, x, axis, true);
+}
 
 static sonde_status cumsum_shape(sonde_call *call)
 {
@@ -346,7 +356,8 @@ static sonde_status cumsum_forward(sonde_call *call)
     sonde_tensor *out = call->out[0], *x;
     const layout l = axis_layout(out, ((const axis_args *)call->args)->axis);
     SONDE_TRY(sonde_tensor_contiguous(&x, call->in[0]));
-    sonde_loops_of(out->dtype)->cumsum(sonde_tensor_data(out), sonde_tensor_data(x), l.outer, l.n, l.inner, false, false);
+    sonde_loops_of(out->dtype)
+        ->cumsum(sonde_tensor_data(out), sonde_tensor_data(x), l.outer, l.n, l.inner, false, false);
     sonde_tensor_release(x);
     return SONDE_OK;
 }
@@ -358,7 +369,8 @@ static sonde_status cumsum_backward(sonde_node *node)
     const layout l = axis_layout(dy, ((const axis_args *)sonde_node_args(node))->axis);
     bool add;
     SONDE_TRY(sonde_node_target(node, 0, &target, &add));
-    sonde_loops_of(dy->dtype)->cumsum(sonde_tensor_data(target), sonde_tensor_data(dy), l.outer, l.n, l.inner, true, add);
+    sonde_loops_of(dy->dtype)->cumsum(sonde_tensor_data(target), sonde_tensor_data(dy), l.outer, l.n, l.inner, true,
+                                      add);
     return SONDE_OK;
 }
 

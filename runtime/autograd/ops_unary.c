@@ -25,7 +25,8 @@ static sonde_status unary_forward(sonde_call *call)
     const sonde_unary op = ((const unary_args *)call->args)->op;
     sonde_tensor *out = call->out[0], *x;
     SONDE_TRY(ready(&x, call->in[0], out->dtype));
-    sonde_loops_of(out->dtype)->unary(op, sonde_tensor_data(out), sonde_tensor_data(x), (size_t)sonde_tensor_numel(out));
+    sonde_loops_of(out->dtype)
+        ->unary(op, sonde_tensor_data(out), sonde_tensor_data(x), (size_t)sonde_tensor_numel(out));
     sonde_tensor_release(x);
     return SONDE_OK;
 }
@@ -41,9 +42,9 @@ static sonde_status unary_backward(sonde_node *node)
     sonde_status status = y ? sonde_tensor_contiguous(&flat, y) : SONDE_OK;
     if (status == SONDE_OK) status = sonde_node_target(node, 0, &target, &add);
     if (status == SONDE_OK)
-        sonde_loops_of(dy->dtype)->unary_backward(op, sonde_tensor_data(target), sonde_tensor_data(dy),
-                                                  x ? sonde_tensor_data(x) : NULL, flat ? sonde_tensor_data(flat) : NULL,
-                                                  (size_t)sonde_tensor_numel(dy), add);
+        sonde_loops_of(dy->dtype)->unary_backward(
+            op, sonde_tensor_data(target), sonde_tensor_data(dy), x ? sonde_tensor_data(x) : NULL,
+            flat ? sonde_tensor_data(flat) : NULL, (size_t)sonde_tensor_numel(dy), add);
     sonde_tensor_release(flat);
     sonde_tensor_release(x);
     return status;
@@ -105,8 +106,9 @@ static sonde_status clamp_backward(sonde_node *node)
     SONDE_TRY(sonde_tensor_contiguous(&x, sonde_node_in(node, 0)));
     sonde_status status = sonde_node_target(node, 0, &target, &add);
     if (status == SONDE_OK)
-        sonde_loops_of(dy->dtype)->clamp_backward(sonde_tensor_data(target), sonde_tensor_data(dy), sonde_tensor_data(x),
-                                                  (size_t)sonde_tensor_numel(dy), args->low, args->high, add);
+        sonde_loops_of(dy->dtype)->clamp_backward(sonde_tensor_data(target), sonde_tensor_data(dy),
+                                                  sonde_tensor_data(x), (size_t)sonde_tensor_numel(dy), args->low,
+                                                  args->high, add);
     sonde_tensor_release(x);
     return status;
 }
@@ -156,9 +158,11 @@ static sonde_status activation_backward(sonde_node *node)
     return status;
 }
 
-#define ACTIVATION(label)                                                                                       \
-    {.name = label, .args_size = sizeof(sonde_activation), .saves = SONDE_SAVE_IN0 | SONDE_SAVE_OUT0, .elementwise = true, \
-     .shape = activation_shape, .forward = activation_forward, .backward = activation_backward}
+#define ACTIVATION(label)                                                                                              \
+    {                                                                                                                  \
+        .name = label, .args_size = sizeof(sonde_activation), .saves = SONDE_SAVE_IN0 | SONDE_SAVE_OUT0,               \
+        .elementwise = true, .shape = activation_shape, .forward = activation_forward, .backward = activation_backward \
+    }
 static const sonde_op activation_rows[SONDE_ACTIVATION_COUNT] = {
     [SONDE_SIGMOID] = ACTIVATION("sigmoid"),       [SONDE_TANH] = ACTIVATION("tanh"),
     [SONDE_RELU] = ACTIVATION("relu"),             [SONDE_LEAKY_RELU] = ACTIVATION("leaky_relu"),

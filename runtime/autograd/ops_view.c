@@ -1,7 +1,8 @@
 #include "autograd/rows.h"
 
 /* Views: the same storage seen with other sizes and strides. Each operator is a change of geometry, made twice: where
- * the view lies in its storage, and where it would lie in a contiguous copy of the input, which is what the input's gradient is. */
+ * the view lies in its storage, and where it would lie in a contiguous copy of the input, which is what the input's
+ * gradient is. */
 
 static sonde_status view_shape(sonde_call *call) { return SONDE_OK; } /* the functions below have checked */
 
@@ -73,9 +74,11 @@ static sonde_status view_backward(sonde_node *node)
 /* dx = Σ dy over the broadcast axes */
 static sonde_status expand_backward(sonde_node *node) { return sonde_node_give(node, 0, sonde_node_grad(node, 0)); }
 
-#define VIEW(label, back)                                                                                   \
-    {.name = label, .args_size = sizeof(sonde_view_args), .is_view = true, .shape = view_shape, .forward = view_forward, \
-     .backward = back}
+#define VIEW(label, back)                                                                                              \
+    {                                                                                                                  \
+        .name = label, .args_size = sizeof(sonde_view_args), .is_view = true, .shape = view_shape,                     \
+        .forward = view_forward, .backward = back                                                                      \
+    }
 const sonde_op sonde_op_as_strided = VIEW("as_strided", view_backward);
 static const sonde_op view_row = VIEW("view", view_backward), permute_row = VIEW("permute", view_backward),
                       transpose_row = VIEW("transpose", view_backward), squeeze_row = VIEW("squeeze", view_backward),
@@ -158,8 +161,8 @@ sonde_status sonde_expand(sonde_tensor **out, sonde_tensor *x, int ndim, const i
         } else if (shape[d] >= 0 && (own < 0 || x->shape[own] == 1)) {
             v.shape[d] = shape[d];
         } else {
-            return sonde_fail(SONDE_ESHAPE, "expand: shape %s cannot become %s: axis %d", sonde_shape_text(have, x->ndim, x->shape),
-                              sonde_shape_text(want, ndim, shape), d + 1);
+            return sonde_fail(SONDE_ESHAPE, "expand: shape %s cannot become %s: axis %d",
+                              sonde_shape_text(have, x->ndim, x->shape), sonde_shape_text(want, ndim, shape), d + 1);
         }
     }
     int64_t n;
@@ -202,7 +205,8 @@ sonde_status sonde_narrow(sonde_tensor **out, sonde_tensor *x, int axis, int64_t
     const bool fits = start >= 0 && length >= 0 && start <= size &&
                       (length == 0 || (start < size && (length - 1) <= (size - 1 - start) / step));
     if (!fits)
-        return sonde_fail(SONDE_EARG, "narrow: %lld elements from %lld on in steps of %lld do not fit into axis %d of size %lld",
+        return sonde_fail(SONDE_EARG,
+                          "narrow: %lld elements from %lld on in steps of %lld do not fit into axis %d of size %lld",
                           (long long)length, (long long)start + 1, (long long)step, axis + 1, (long long)size);
     sonde_view_args v = whole(x);
     v.offset += length ? start * v.stride[axis] : 0;
@@ -241,7 +245,9 @@ static sonde_status resolve(const char *name, const sonde_tensor *x, int ndim, c
     for (int d = 0; d < ndim; d++) {
         result[d] = shape[d];
         if (shape[d] != -1) continue;
-        if (open >= 0) return sonde_fail(SONDE_EARG, "%s: only one size may be -1, got %s", name, sonde_shape_text(want, ndim, shape));
+        if (open >= 0)
+            return sonde_fail(SONDE_EARG, "%s: only one size may be -1, got %s", name,
+                              sonde_shape_text(want, ndim, shape));
         open = d;
         result[d] = 1;
     }
@@ -256,8 +262,8 @@ static sonde_status resolve(const char *name, const sonde_tensor *x, int ndim, c
                       sonde_shape_text(have, x->ndim, x->shape), (long long)numel, sonde_shape_text(want, ndim, shape));
 }
 
-/* The strides that show x with these sizes without copying; false if there are none. Runs of axes of x that are walked as
- * one are cut anew. */
+/* The strides that show x with these sizes without copying; false if there are none. Runs of axes of x that are walked
+ * as one are cut anew. */
 static bool strides_for(const sonde_tensor *x, int ndim, const int64_t *shape, int64_t *stride)
 {
     int d = ndim - 1;
@@ -298,8 +304,10 @@ sonde_status sonde_view(sonde_tensor **out, sonde_tensor *x, int ndim, const int
     SONDE_TRY(resolve("view", x, ndim, shape, sizes));
     if (view_geometry(&v, x, ndim, sizes)) return apply_view(out, &view_row, x, &v);
     char have[SONDE_SHAPE_TEXT], want[SONDE_SHAPE_TEXT];
-    return sonde_fail(SONDE_ESHAPE, "view: the elements of this tensor of shape %s do not lie so that it could be seen as %s: use "
-                      "reshape, which copies", sonde_shape_text(have, x->ndim, x->shape), sonde_shape_text(want, ndim, sizes));
+    return sonde_fail(SONDE_ESHAPE,
+                      "view: the elements of this tensor of shape %s do not lie so that it could be seen as %s: use "
+                      "reshape, which copies",
+                      sonde_shape_text(have, x->ndim, x->shape), sonde_shape_text(want, ndim, sizes));
 }
 
 sonde_status sonde_reshape(sonde_tensor **out, sonde_tensor *x, int ndim, const int64_t *shape)

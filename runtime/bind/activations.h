@@ -5,9 +5,9 @@
 #include "bind/bind.h"
 
 typedef struct sonde_bind_activation {
-    const char *method, *class;     /* "leaky_relu", "LeakyReLU" */
-    sonde_activation activation;    /* with the defaults of a and b */
-    const char *const names[4];     /* of a and b, or "approximate"; then "inplace" where PyTorch's class has it */
+    const char *method, *class;  /* "leaky_relu", "LeakyReLU" */
+    sonde_activation activation; /* with the defaults of a and b */
+    const char *const names[4];  /* of a and b, or "approximate"; then "inplace" where PyTorch's class has it */
 } sonde_bind_activation;
 
 extern const sonde_bind_activation sonde_bind_activations[]; /* ends with method NULL */

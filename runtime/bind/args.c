@@ -103,8 +103,8 @@ static int read_list(const sonde_bind_args *args, int i, int index, int64_t *out
                                 number ? lua_tostring(L, -1) : sonde_bind_type_name(L, -1), j + 1);
         }
         if (out[j] < least) {
-            sonde_bind_arg_fail(args, i, "expected at least %lld, got %lld at [%d]", (long long)least, (long long)out[j],
-                                j + 1);
+            sonde_bind_arg_fail(args, i, "expected at least %lld, got %lld at [%d]", (long long)least,
+                                (long long)out[j], j + 1);
         }
         lua_pop(L, 1);
     }
@@ -165,7 +165,8 @@ int64_t sonde_bind_arg_integer(const sonde_bind_args *args, int i, int64_t low, 
     int64_t value = lua_tointegerx(L, index, &whole);
     if (!whole) sonde_bind_arg_fail(args, i, "expected integer, got %.14g", lua_tonumber(L, index));
     if (value < low) sonde_bind_arg_fail(args, i, "expected at least %lld, got %lld", (long long)low, (long long)value);
-    if (value > high) sonde_bind_arg_fail(args, i, "expected at most %lld, got %lld", (long long)high, (long long)value);
+    if (value > high)
+        sonde_bind_arg_fail(args, i, "expected at most %lld, got %lld", (long long)high, (long long)value);
     return value;
 }
 
@@ -266,7 +267,8 @@ static int to_axis(const sonde_bind_args *args, int i, int64_t axis, int ndim)
     int64_t axes = ndim > 0 ? ndim : 1;
     if (axis == 0) sonde_bind_arg_fail(args, i, "there is no axis 0: axes count from 1, and -1 is the last");
     if (axis > axes || axis < -axes) {
-        sonde_bind_arg_fail(args, i, "axis %lld of a tensor with %d ax%s", (long long)axis, ndim, ndim == 1 ? "is" : "es");
+        sonde_bind_arg_fail(args, i, "axis %lld of a tensor with %d ax%s", (long long)axis, ndim,
+                            ndim == 1 ? "is" : "es");
     }
     return (int)(axis > 0 ? axis - 1 : axis + axes);
 }
@@ -300,7 +302,8 @@ int sonde_bind_arg_integers(const sonde_bind_args *args, int i, int64_t *out, in
     if (lua_type(args->L, args->base + i) == LUA_TTABLE) {
         return read_list(args, i, args->base + i, out, room, least);
     }
-    if (lua_type(args->L, args->base + i) != LUA_TNUMBER) sonde_bind_arg_type_error(args, i, "integer or list of integers");
+    if (lua_type(args->L, args->base + i) != LUA_TNUMBER)
+        sonde_bind_arg_type_error(args, i, "integer or list of integers");
     out[0] = sonde_bind_arg_integer(args, i, least, INT64_MAX);
     return 1;
 }
@@ -310,7 +313,8 @@ sonde_tensor **sonde_bind_arg_tensors(const sonde_bind_args *args, int i, int *n
     lua_State *L = args->L;
     int index = args->base + i;
     sonde_tensor *single = sonde_bind_test_tensor(L, index);
-    if (single == NULL && lua_type(L, index) != LUA_TTABLE) sonde_bind_arg_type_error(args, i, "Tensor or list of Tensors");
+    if (single == NULL && lua_type(L, index) != LUA_TTABLE)
+        sonde_bind_arg_type_error(args, i, "Tensor or list of Tensors");
     lua_Integer length = single != NULL ? 1 : luaL_len(L, index);
     if (length < 0 || length > 1 << 24) sonde_bind_arg_fail(args, i, "a list of %lld tensors", (long long)length);
     sonde_tensor **out = sonde_bind_scratch(L, (size_t)length * sizeof *out);
@@ -323,7 +327,8 @@ sonde_tensor **sonde_bind_arg_tensors(const sonde_bind_args *args, int i, int *n
         lua_rawgeti(L, index, j + 1);
         out[j] = sonde_bind_test_tensor(L, -1);
         if (out[j] == NULL) {
-            sonde_bind_arg_fail(args, i, "expected a list of Tensors, got %s at [%d]", sonde_bind_type_name(L, -1), j + 1);
+            sonde_bind_arg_fail(args, i, "expected a list of Tensors, got %s at [%d]", sonde_bind_type_name(L, -1),
+                                j + 1);
         }
         lua_pop(L, 1);
     }

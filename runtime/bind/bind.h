@@ -56,7 +56,8 @@ typedef struct sonde_bind_box {
 /* Makes the kind's metatable if this state has none yet: __gc releases, and __close too if the kind is not shared;
  * __name, __tostring; then what `metamethods` adds or replaces (NULL: nothing); __index is the table of methods if they
  * do not say. A metamethod's first upvalue is the table of methods. Pushes that table. */
-void sonde_bind_kind_open(lua_State *L, const sonde_bind_kind *kind, const luaL_Reg *methods, const luaL_Reg *metamethods);
+void sonde_bind_kind_open(lua_State *L, const sonde_bind_kind *kind, const luaL_Reg *methods,
+                          const luaL_Reg *metamethods);
 /* Pushes an empty box; the core's new reference goes into the returned place. */
 void **sonde_bind_new(lua_State *L, const sonde_bind_kind *kind);
 /* Finishes the filled box on top of the stack: the box this object already has takes its place, and the collector
@@ -67,9 +68,10 @@ void sonde_bind_push(lua_State *L, const sonde_bind_kind *kind, void *object);
 /* Pushes the living box of an object and returns true, or pushes nothing and returns false. */
 bool sonde_bind_find(lua_State *L, const sonde_bind_kind *kind, const void *object);
 sonde_bind_box *sonde_bind_box_at(lua_State *L, int index, const sonde_bind_kind *kind); /* NULL: something else */
-void *sonde_bind_test(lua_State *L, int index, const sonde_bind_kind *kind);            /* NULL: something else, or closed */
-void *sonde_bind_check_object(lua_State *L, int index, const sonde_bind_kind *kind);    /* raises; also if closed */
-/* The one function behind __gc, __close and :close(); its upvalue is the kind as a light userdata. Not for shared kinds. */
+void *sonde_bind_test(lua_State *L, int index, const sonde_bind_kind *kind); /* NULL: something else, or closed */
+void *sonde_bind_check_object(lua_State *L, int index, const sonde_bind_kind *kind); /* raises; also if closed */
+/* The one function behind __gc, __close and :close(); its upvalue is the kind as a light userdata. Not for shared
+ * kinds. */
 int sonde_bind_release(lua_State *L);
 
 /* A binding that keeps a module in C also keeps its box (in a user value): what Lua knows of a module, its hooks and a
@@ -116,7 +118,7 @@ void *sonde_bind_scratch(lua_State *L, size_t bytes);
 char **sonde_bind_new_text(lua_State *L);
 int sonde_bind_text_done(lua_State *L); /* returns 1 */
 
-/* ---- arguments by position or by name -------------------------------------------------------------------- */
+/* ---- arguments by position or by name ------------------------------------------------------------------ */
 
 /* A call's arguments in PyTorch's order. Any may come by position or by name in a trailing table; a trailing table
  * with [1] is a list (a positional argument), else options. Unknown names, too many arguments and an argument given
@@ -136,8 +138,14 @@ void sonde_bind_args_open(sonde_bind_args *args, lua_State *L, int first, const 
 int sonde_bind_args_open_sizes(sonde_bind_args *args, lua_State *L, int first, const char *callee,
                                const char *const *names, int64_t *shape, int64_t least);
 
-static inline int sonde_bind_arg_index(const sonde_bind_args *args, int i) { return args->base + i; }
-static inline bool sonde_bind_given(const sonde_bind_args *args, int i) { return !lua_isnil(args->L, args->base + i); }
+static inline int sonde_bind_arg_index(const sonde_bind_args *args, int i)
+{
+    return args->base + i;
+}
+static inline bool sonde_bind_given(const sonde_bind_args *args, int i)
+{
+    return !lua_isnil(args->L, args->base + i);
+}
 /* "bad argument 'p' to nn.Dropout: " + message */
 _Noreturn void sonde_bind_arg_fail(const sonde_bind_args *args, int i, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -171,7 +179,7 @@ int sonde_bind_arg_integers(const sonde_bind_args *args, int i, int64_t *out, in
  * the tensors alive. */
 sonde_tensor **sonde_bind_arg_tensors(const sonde_bind_args *args, int i, int *n);
 
-/* ---- Lua called by the core ------------------------------------------------------------------------------- */
+/* ---- Lua called by the core ---------------------------------------------------------------------------- */
 
 /* Runs body with `data` as a light userdata at index 1, protected. A failure keeps the error value (a string with
  * its traceback) and is SONDE_ECALLBACK. Everything that may raise on the way to Lua code belongs into body. */
@@ -180,12 +188,12 @@ sonde_status sonde_bind_protect(lua_State *L, lua_CFunction body, void *data);
 /* The thread (coroutine) that runs the core at present; callbacks use it. */
 lua_State *sonde_bind_enter(lua_State *L); /* returns what it was */
 void sonde_bind_leave(lua_State *L, lua_State *outer);
-#define SONDE_BIND_RUN(L, call)                      \
-    do {                                             \
-        lua_State *outer_ = sonde_bind_enter(L);     \
-        sonde_status status_ = (call);               \
-        sonde_bind_leave(L, outer_);                 \
-        sonde_bind_check(L, status_);                \
+#define SONDE_BIND_RUN(L, call)                                                                                        \
+    do {                                                                                                               \
+        lua_State *outer_ = sonde_bind_enter(L);                                                                       \
+        sonde_status status_ = (call);                                                                                 \
+        sonde_bind_leave(L, outer_);                                                                                   \
+        sonde_bind_check(L, status_);                                                                                  \
     } while (0)
 
 /* A Lua value kept for the core: the `context` of a hook. _free fits free_context. Raises when out of memory.
@@ -194,23 +202,30 @@ void sonde_bind_leave(lua_State *L, lua_State *outer);
 typedef struct sonde_bind_callback sonde_bind_callback;
 sonde_bind_callback *sonde_bind_callback_new(lua_State *L, int index, int owner);
 void sonde_bind_callback_free(void *callback);
-lua_State *sonde_bind_callback_state(const sonde_bind_callback *callback);         /* where to run it now */
+lua_State *sonde_bind_callback_state(const sonde_bind_callback *callback); /* where to run it now */
 /* Inside a protected body: pushes the value, or nil if its owner's box is gone. */
 void sonde_bind_callback_push(lua_State *L, const sonde_bind_callback *callback);
 
 /* Makes the box of a handle: void **out = sonde_bind_new(L, &sonde_bind_kind_handle). Method: :remove(). */
 
-/* One C function for a family of methods: closures over a row's number and its name, with the prefix, for messages. Adds
- * them to the table on top. */
+/* One C function for a family of methods: closures over a row's number and its name, with the prefix, for messages.
+ * Adds them to the table on top. */
 typedef struct sonde_bind_row {
     const char *name;
     int value;
 } sonde_bind_row;
-void sonde_bind_add_rows(lua_State *L, const char *prefix, lua_CFunction function, const sonde_bind_row *rows); /* ends with {NULL} */
-static inline int sonde_bind_row_value(lua_State *L) { return (int)lua_tointeger(L, lua_upvalueindex(1)); }
-static inline const char *sonde_bind_row_name(lua_State *L) { return lua_tostring(L, lua_upvalueindex(2)); }
+void sonde_bind_add_rows(lua_State *L, const char *prefix, lua_CFunction function,
+                         const sonde_bind_row *rows); /* ends with {NULL} */
+static inline int sonde_bind_row_value(lua_State *L)
+{
+    return (int)lua_tointeger(L, lua_upvalueindex(1));
+}
+static inline const char *sonde_bind_row_name(lua_State *L)
+{
+    return lua_tostring(L, lua_upvalueindex(2));
+}
 
-/* ---- the module's parts: each pushes one table, a field of the core module (core.c) ------------------------- */
+/* ---- the module's parts: each pushes one table, a field of the core module (core.c) -------------------- */
 
 int sonde_bind_tensor(lua_State *L);
 int sonde_bind_autograd(lua_State *L);

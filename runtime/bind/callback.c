@@ -5,10 +5,11 @@
 
 static const char state_key = 0, error_key = 0;
 
+/* The Lua value lies under this struct's address: in the owner's last user value, a table, or in the registry. */
 struct sonde_bind_callback {
     sonde_bind_state *state;
-    const sonde_bind_kind *kind; /* of the owner, whose last user value is a table that keeps the Lua value under this */
-    const void *owner;           /* struct's address; NULL: the registry does */
+    const sonde_bind_kind *kind; /* of the owner */
+    const void *owner;           /* NULL: none */
 };
 
 void sonde_bind_state_open(lua_State *L)
@@ -35,19 +36,6 @@ sonde_bind_state *sonde_bind_state_of(lua_State *L)
     return state;
 }
 
-lua_State *sonde_bind_enter(lua_State *L)
-{
-    sonde_bind_state *state = sonde_bind_state_of(L);
-    lua_State *outer = state->running;
-    state->running = L;
-    return outer;
-}
-
-void sonde_bind_leave(lua_State *L, lua_State *outer)
-{
-    sonde_bind_state_of(L)->running = outer;
-}
-
 bool sonde_bind_take_error(lua_State *L)
 {
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &error_key) == LUA_TBOOLEAN && !lua_toboolean(L, -1)) {
@@ -57,6 +45,20 @@ bool sonde_bind_take_error(lua_State *L)
     lua_pushboolean(L, 0);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &error_key);
     return true;
+}
+
+lua_State *sonde_bind_enter(lua_State *L)
+{
+    sonde_bind_state *state = sonde_bind_state_of(L);
+    lua_State *outer = state->running;
+    state->running = L;
+    if (sonde_bind_take_error(L)) lua_pop(L, 1); /* of a callback whose failure the core passed over */
+    return outer;
+}
+
+void sonde_bind_leave(lua_State *L, lua_State *outer)
+{
+    sonde_bind_state_of(L)->running = outer;
 }
 
 /* Message handler: a text gets the traceback of where it was raised, once. */
@@ -114,7 +116,8 @@ sonde_bind_callback *sonde_bind_callback_new(lua_State *L, int index, int owner)
     void **out = sonde_bind_new(L, &kind_callback);
     sonde_bind_callback *callback = *out = sonde_alloc(sizeof *callback);
     if (callback == NULL) sonde_bind_check(L, SONDE_ENOMEM);
-    *callback = (sonde_bind_callback){sonde_bind_state_of(L), box != NULL ? box->kind : NULL, box != NULL ? box->object : NULL};
+    *callback =
+        (sonde_bind_callback){sonde_bind_state_of(L), box != NULL ? box->kind : NULL, box != NULL ? box->object : NULL};
     push_keeper(L, callback);
     lua_pushvalue(L, index);
     lua_rawsetp(L, -2, callback);

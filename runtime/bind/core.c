@@ -1,19 +1,13 @@
 /* The module sonde.core: its parts, in one table. Opening it twice in one state is harmless. */
 #include "bind/state.h"
 
-/* Parts of the program that may not be there yet are passed over by the linker. */
-#pragma weak sonde_bind_data
-#pragma weak sonde_bind_record
-#pragma weak sonde_bind_h5
-#pragma weak sonde_bind_probe
-#pragma weak sonde_bind_system
-
 /* Each pushes one table, which becomes a field of the module. */
 static const luaL_Reg parts[] = {
-    {"tensor", sonde_bind_tensor}, {"autograd", sonde_bind_autograd}, {"random", sonde_bind_random},
-    {"nn", sonde_bind_nn},         {"optim", sonde_bind_optim},       {"data", sonde_bind_data},
-    {"record", sonde_bind_record}, {"h5", sonde_bind_h5},             {"probe", sonde_bind_probe},
-    {"system", sonde_bind_system},
+    {"tensor", sonde_bind_tensor}, {"autograd", sonde_bind_autograd},
+    {"random", sonde_bind_random}, {"nn", sonde_bind_nn},
+    {"optim", sonde_bind_optim},   {"data", sonde_bind_data},
+    {"record", sonde_bind_record}, {"h5", sonde_bind_h5},
+    {"probe", sonde_bind_probe},   {"system", sonde_bind_system},
 };
 
 /* live(): how many core objects are alive in the process, by kind. */
@@ -87,7 +81,8 @@ static int f_nearest(lua_State *L)
     size_t n = (size_t)lua_rawlen(L, 2);
     const char **choices = sonde_bind_scratch(L, (n + 1) * sizeof *choices);
     for (size_t i = 0; i < n; i++) {
-        if (lua_rawgeti(L, 2, (lua_Integer)i + 1) != LUA_TSTRING) sonde_bind_raise(L, "nearest: expected a list of strings");
+        if (lua_rawgeti(L, 2, (lua_Integer)i + 1) != LUA_TSTRING)
+            sonde_bind_raise(L, "nearest: expected a list of strings");
         choices[i] = lua_tostring(L, -1); /* the list keeps it */
         lua_pop(L, 1);
     }
@@ -111,8 +106,14 @@ static int f_library(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"live", f_live},       {"memory", f_memory}, {"memory_limit", f_memory_limit}, {"memory_fail_at", f_memory_fail_at},
-    {"threads", f_threads}, {"raise", f_raise},   {"nearest", f_nearest},           {"library", f_library},
+    {"live", f_live},
+    {"memory", f_memory},
+    {"memory_limit", f_memory_limit},
+    {"memory_fail_at", f_memory_fail_at},
+    {"threads", f_threads},
+    {"raise", f_raise},
+    {"nearest", f_nearest},
+    {"library", f_library},
     {NULL, NULL},
 };
 
@@ -124,7 +125,6 @@ int sonde_bind_open(lua_State *L)
     lua_pushliteral(L, SONDE_VERSION);
     lua_setfield(L, -2, "version");
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        if (parts[i].func == NULL) continue;
         parts[i].func(L);
         lua_setfield(L, -2, parts[i].name);
     }

@@ -121,17 +121,20 @@ static int read_dataset(lua_State *L)
         sonde_status status = sonde_h5_inspect(file, path, &about);
         if (status != SONDE_OK) return sonde_bind_refuse(L, status);
         int n = sonde_bind_arg_integers(&args, 1, start, SONDE_H5_DIMS, 1);
-        if (sonde_bind_arg_integers(&args, 2, count, SONDE_H5_DIMS, 0) != n || (about.kind == SONDE_H5_DATASET && about.ndim != n)) {
+        int n_counts = sonde_bind_arg_integers(&args, 2, count, SONDE_H5_DIMS, 0);
+        if (n_counts != n || (about.kind == SONDE_H5_DATASET && about.ndim != n)) {
             sonde_bind_raise(L, "read: '%s' has %d axes; start and count need as many numbers", path, about.ndim);
         }
         for (int d = 0; d < n; d++) start[d]--;
     }
     sonde_h5_type type = SONDE_H5_NATURAL;
     if (sonde_bind_given(&args, 3)) {
-        static const sonde_h5_type types[] = {[SONDE_FLOAT32] = SONDE_H5_F32, [SONDE_FLOAT64] = SONDE_H5_F64, [SONDE_INT64] = SONDE_H5_I64};
+        static const sonde_h5_type types[] = {
+            [SONDE_FLOAT32] = SONDE_H5_F32, [SONDE_FLOAT64] = SONDE_H5_F64, [SONDE_INT64] = SONDE_H5_I64};
         type = types[sonde_bind_opt_dtype(&args, 3, SONDE_FLOAT32)];
     }
-    return value_done(L, sonde_h5_read(file, path, type, part ? start : NULL, part ? count : NULL, sonde_bind_new_h5_value(L)));
+    sonde_h5_value *value = sonde_bind_new_h5_value(L);
+    return value_done(L, sonde_h5_read(file, path, type, part ? start : NULL, part ? count : NULL, value));
 }
 
 /* f:write(path, value[, names of the axes]) */

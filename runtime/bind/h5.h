@@ -5,8 +5,8 @@
 #include "bind/bind.h"
 #include "h5/h5.h"
 
-/* The Lua value at `index` (text, number, tensor, list of texts or of numbers) as a value that borrows what it needs from
- * things pushed onto the stack; valid while they stay there. Raises for anything else, naming `what`. */
+/* The Lua value at `index` (text, number, tensor, list of texts or of numbers) as a value that borrows what it needs
+ * from things pushed onto the stack; valid while they stay there. Raises for anything else, naming `what`. */
 sonde_h5_value sonde_bind_check_h5_value(lua_State *L, int index, const char *what);
 
 /* Pushes the box of an empty value for the core to fill … */

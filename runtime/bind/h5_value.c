@@ -27,7 +27,8 @@ static sonde_h5_value check_list(lua_State *L, int index, const char *what)
         integers = integers && lua_isinteger(L, -1);
         lua_pop(L, 1);
     }
-    sonde_h5_value value = {.type = texts ? SONDE_H5_TEXT : integers ? SONDE_H5_I64 : SONDE_H5_F64, .ndim = 1, .shape = {n}};
+    sonde_h5_type type = texts ? SONDE_H5_TEXT : integers ? SONDE_H5_I64 : SONDE_H5_F64;
+    sonde_h5_value value = {.type = type, .ndim = 1, .shape = {n}};
     value.data = sonde_bind_scratch(L, (size_t)n * 8);
     for (int64_t i = 0; i < n; i++) {
         lua_geti(L, index, i + 1);
@@ -123,9 +124,12 @@ int sonde_bind_h5_value_done(lua_State *L)
         push_texts(L, value, 0, &next);
     } else if (value->ndim == 0) {
         if (value->type == SONDE_H5_I64) lua_pushinteger(L, *(const int64_t *)value->data);
-        else lua_pushnumber(L, value->type == SONDE_H5_F32 ? (double)*(const float *)value->data : *(const double *)value->data);
+        else if (value->type == SONDE_H5_F32) lua_pushnumber(L, (double)*(const float *)value->data);
+        else lua_pushnumber(L, *(const double *)value->data);
     } else {
-        sonde_dtype dtype = value->type == SONDE_H5_F32 ? SONDE_FLOAT32 : value->type == SONDE_H5_F64 ? SONDE_FLOAT64 : SONDE_INT64;
+        static const sonde_dtype dtypes[] = {
+            [SONDE_H5_F32] = SONDE_FLOAT32, [SONDE_H5_F64] = SONDE_FLOAT64, [SONDE_H5_I64] = SONDE_INT64};
+        sonde_dtype dtype = dtypes[value->type];
         sonde_bind_check(L, sonde_tensor_from(sonde_bind_new_tensor(L), dtype, value->ndim, value->shape, value->data));
         sonde_bind_done(L);
     }

@@ -71,7 +71,8 @@ static int put(lua_State *L)
     const char *path = luaL_checkstring(L, 2);
     lua_settop(L, 4);
     sonde_h5_value value = sonde_bind_check_h5_value(L, 3, path);
-    return sonde_bind_h5_result(L, sonde_h5_writer_put(w->writer, path, &value, sonde_bind_check_axes(L, 4, value.ndim)));
+    const char *const *axes = sonde_bind_check_axes(L, 4, value.ndim);
+    return sonde_bind_h5_result(L, sonde_h5_writer_put(w->writer, path, &value, axes));
 }
 
 /* w:put_attribute(path, name, value) */
@@ -101,7 +102,7 @@ static int start(lua_State *L)
     writer_object *w = check_writer(L);
     sonde_bind_history *history = sonde_bind_check_history(L, 2);
     sonde_status status = sonde_h5_writer_start(w->writer, history->history);
-    if (w->history == NULL) w->history = sonde_bind_history_retain(history); /* also after a failure: it may be in use */
+    if (w->history == NULL) w->history = sonde_bind_history_retain(history); /* also after a failure */
     return sonde_bind_h5_result(L, status);
 }
 

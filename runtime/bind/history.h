@@ -1,4 +1,4 @@
-/* A history shared by its box, its groups' boxes, probes and writers: it dies with the last of them. Private to bind/. */
+/* A history shared by its box, its groups' boxes, probes and writers: it dies with the last. Private to bind/. */
 #ifndef SONDE_BIND_HISTORY_H
 #define SONDE_BIND_HISTORY_H
 

@@ -43,7 +43,7 @@ void sonde_bind_push_parameter(lua_State *L, sonde_tensor *t)
     if (box != NULL) box->is_parameter = true;
 }
 
-/* ---- calling ------------------------------------------------------------------------------------------------- */
+/* ---- calling ------------------------------------------------------------------------------------------- */
 
 static int new_box(lua_State *L)
 {
@@ -102,10 +102,10 @@ int sonde_bind_call_module(lua_State *L)
     return out.n;
 }
 
-/* ---- what a module has ------------------------------------------------------------------------------------------ */
+/* ---- what a module has --------------------------------------------------------------------------------- */
 
 /* children(): an array; child_names(): their names. */
-static int l_children(lua_State *L)
+static int l_module_children(lua_State *L)
 {
     const sonde_module *m = sonde_bind_check_module(L, 1);
     lua_createtable(L, m->n_children, 0);
@@ -116,7 +116,7 @@ static int l_children(lua_State *L)
     return 1;
 }
 
-static int l_child_names(lua_State *L)
+static int l_module_child_names(lua_State *L)
 {
     const sonde_module *m = sonde_bind_check_module(L, 1);
     lua_createtable(L, m->n_children, 0);
@@ -128,7 +128,7 @@ static int l_child_names(lua_State *L)
 }
 
 /* own_parameters(buffers = false): the names and the tensors of this module alone. */
-static int l_own_parameters(lua_State *L)
+static int l_module_own_parameters(lua_State *L)
 {
     const sonde_module *m = sonde_bind_check_module(L, 1);
     bool buffers = lua_toboolean(L, 2);
@@ -141,8 +141,10 @@ static int l_own_parameters(lua_State *L)
         n++;
         lua_pushstring(L, p->name);
         lua_rawseti(L, names, n);
-        if (buffers) sonde_bind_push_tensor(L, p->tensor);
-        else sonde_bind_push_parameter(L, p->tensor);
+        if (buffers)
+            sonde_bind_push_tensor(L, p->tensor);
+        else
+            sonde_bind_push_parameter(L, p->tensor);
         lua_rawseti(L, names + 1, n);
     }
     return 2;
@@ -167,13 +169,13 @@ static int format(lua_State *L)
 }
 
 /* class_name(): "Linear", or the name given to extend. */
-static int l_class_name(lua_State *L)
+static int l_module_class_name(lua_State *L)
 {
     lua_pushstring(L, sonde_bind_check_module(L, 1)->class->name);
     return 1;
 }
 
-/* ---- changing it -------------------------------------------------------------------------------------------------- */
+/* ---- changing it --------------------------------------------------------------------------------------- */
 
 static int self(lua_State *L)
 {
@@ -181,7 +183,7 @@ static int self(lua_State *L)
     return 1;
 }
 
-static int l_train(lua_State *L)
+static int l_module_train(lua_State *L)
 {
     sonde_bind_args args;
     sonde_module *m = sonde_bind_check_module(L, 1);
@@ -190,19 +192,19 @@ static int l_train(lua_State *L)
     return self(L);
 }
 
-static int l_eval(lua_State *L)
+static int l_module_eval(lua_State *L)
 {
     sonde_bind_check(L, sonde_module_train(sonde_bind_check_module(L, 1), false));
     return self(L);
 }
 
-static int l_zero_grad(lua_State *L)
+static int l_module_zero_grad(lua_State *L)
 {
     sonde_bind_check(L, sonde_module_zero_grad(sonde_bind_check_module(L, 1)));
     return 0;
 }
 
-static int l_requires_grad_(lua_State *L)
+static int l_module_requires_grad_(lua_State *L)
 {
     sonde_bind_args args;
     sonde_module *m = sonde_bind_check_module(L, 1);
@@ -211,7 +213,7 @@ static int l_requires_grad_(lua_State *L)
     return self(L);
 }
 
-static int l_to(lua_State *L)
+static int l_module_to(lua_State *L)
 {
     sonde_bind_args args;
     sonde_module *m = sonde_bind_check_module(L, 1);
@@ -231,7 +233,7 @@ static void check_child_name(lua_State *L, const char *name)
 }
 
 /* add([name,] module): returns the container. */
-static int l_add(lua_State *L)
+static int l_module_add(lua_State *L)
 {
     sonde_module *m = sonde_bind_check_module(L, 1);
     bool named = lua_gettop(L) > 2;
@@ -248,7 +250,7 @@ static int l_add(lua_State *L)
 }
 
 /* register_parameter(name, tensor | nil), register_buffer(name, tensor | nil) */
-static int l_register(lua_State *L)
+static int l_module_register(lua_State *L)
 {
     sonde_module *m = sonde_bind_check_module(L, 1);
     sonde_bind_args args;
@@ -260,30 +262,34 @@ static int l_register(lua_State *L)
 
 static const luaL_Reg methods[] = {
     {"forward", sonde_bind_call_module},
-    {"children", l_children},
-    {"child_names", l_child_names},
-    {"own_parameters", l_own_parameters},
-    {"class_name", l_class_name},
-    {"train", l_train},
-    {"eval", l_eval},
-    {"zero_grad", l_zero_grad},
-    {"requires_grad_", l_requires_grad_},
-    {"to", l_to},
+    {"children", l_module_children},
+    {"child_names", l_module_child_names},
+    {"own_parameters", l_module_own_parameters},
+    {"class_name", l_module_class_name},
+    {"train", l_module_train},
+    {"eval", l_module_eval},
+    {"zero_grad", l_module_zero_grad},
+    {"requires_grad_", l_module_requires_grad_},
+    {"to", l_module_to},
     {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {
-    {"__call", sonde_bind_call_module}, {"__index", sonde_bind_nn_index}, {"__newindex", sonde_bind_nn_newindex},
-    {"__len", length},                  {"__tostring", format},           {NULL, NULL},
+    {"__call", sonde_bind_call_module},
+    {"__index", sonde_bind_nn_index},
+    {"__newindex", sonde_bind_nn_newindex},
+    {"__len", length},
+    {"__tostring", format},
+    {NULL, NULL},
 };
 
 int sonde_bind_nn(lua_State *L)
 {
     static const sonde_bind_row registers[] = {{"register_parameter", 0}, {"register_buffer", 1}, {NULL, 0}};
     sonde_bind_kind_open(L, &sonde_bind_kind_module, methods, metamethods);
-    sonde_bind_add_rows(L, "Module:", l_register, registers);
+    sonde_bind_add_rows(L, "Module:", l_module_register, registers);
     lua_pushvalue(L, -1);
-    lua_pushcclosure(L, l_add, 1);
+    lua_pushcclosure(L, l_module_add, 1);
     lua_setfield(L, -2, "add");
     sonde_bind_nn_hooks(L);
     int table = lua_gettop(L);

@@ -22,13 +22,13 @@ void sonde_bind_push_parameter(lua_State *L, sonde_tensor *t);
 /* Calls the module at 1 with the tensors from 2 on; returns how many results it pushed. */
 int sonde_bind_call_module(lua_State *L);
 
-void sonde_bind_nn_module(lua_State *L);   /* adds the methods to the table on top */
-void sonde_bind_nn_hooks(lua_State *L);    /* likewise */
-int sonde_bind_nn_index(lua_State *L);     /* m.name, m[i] */
-int sonde_bind_nn_newindex(lua_State *L);  /* m.name = value, m[i] = module */
-void sonde_bind_nn_layers(lua_State *L);   /* adds the constructors to the table on top */
-void sonde_bind_nn_init(lua_State *L);     /* pushes nn.init */
-void sonde_bind_nn_utils(lua_State *L);    /* pushes nn.utils */
+void sonde_bind_nn_module(lua_State *L);  /* adds the methods to the table on top */
+void sonde_bind_nn_hooks(lua_State *L);   /* likewise */
+int sonde_bind_nn_index(lua_State *L);    /* m.name, m[i] */
+int sonde_bind_nn_newindex(lua_State *L); /* m.name = value, m[i] = module */
+void sonde_bind_nn_layers(lua_State *L);  /* adds the constructors to the table on top */
+void sonde_bind_nn_init(lua_State *L);    /* pushes nn.init */
+void sonde_bind_nn_utils(lua_State *L);   /* pushes nn.utils */
 /* Pushes nn.Module, the class that users extend; methods: index of the table of C methods. */
 void sonde_bind_nn_class(lua_State *L, int methods);
 /* A user's layer now has children: probes look inside it. */

@@ -104,7 +104,7 @@ void sonde_bind_nn_class_has_children(sonde_module *m)
     m->class = &((const layer_class *)(const void *)m->class)->container; /* leaf is its first member */
 }
 
-/* ---- classes ---------------------------------------------------------------------------------------------------- */
+/* ---- classes ------------------------------------------------------------------------------------------- */
 
 #define IS_LAYER "__layer" /* in the metatables of nn.Module and of what extends it */
 
@@ -160,7 +160,8 @@ static int extend(lua_State *L)
 {
     bool is_class = lua_type(L, 1) == LUA_TTABLE && luaL_getmetafield(L, 1, IS_LAYER) == LUA_TBOOLEAN;
     if (!is_class) sonde_bind_raise(L, "extend: expected a class, as in nn.Module:extend(\"Name\")");
-    if (lua_type(L, 2) != LUA_TSTRING || lua_rawlen(L, 2) == 0) sonde_bind_raise(L, "extend: expected the new class's name");
+    if (lua_type(L, 2) != LUA_TSTRING || lua_rawlen(L, 2) == 0)
+        sonde_bind_raise(L, "extend: expected the new class's name");
     const char *name = lua_tostring(L, 2);
     lua_createtable(L, 0, 4);
     lua_pushvalue(L, 1);

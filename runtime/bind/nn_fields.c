@@ -59,8 +59,10 @@ int sonde_bind_nn_index(lua_State *L)
     const char *name = lua_tostring(L, 2);
     const sonde_parameter *p = find_parameter(m, name);
     if (p != NULL) {
-        if (p->is_buffer) sonde_bind_push_tensor(L, p->tensor);
-        else sonde_bind_push_parameter(L, p->tensor);
+        if (p->is_buffer)
+            sonde_bind_push_tensor(L, p->tensor);
+        else
+            sonde_bind_push_parameter(L, p->tensor);
         return 1;
     }
     int i = find_child(m, name);
@@ -73,7 +75,7 @@ int sonde_bind_nn_index(lua_State *L)
     return 1;
 }
 
-/* ---- assigning ------------------------------------------------------------------------------------------------- */
+/* ---- assigning ----------------------------------------------------------------------------------------- */
 
 /* m.weight = t: t must be a parameter, a buffer any tensor, and nil takes either away. */
 static void assign_tensor(lua_State *L, sonde_module *m, const char *name, bool is_buffer)
@@ -82,7 +84,8 @@ static void assign_tensor(lua_State *L, sonde_module *m, const char *name, bool 
     bool fits = lua_isnil(L, 3) || (box != NULL && (is_buffer || box->is_parameter));
     if (!fits) {
         sonde_bind_raise(L, "cannot assign a %s to %s '%s' of %s: expected %s or nil%s", sonde_bind_type_name(L, 3),
-                         is_buffer ? "buffer" : "parameter", name, m->class->name, is_buffer ? "Tensor" : "nn.Parameter",
+                         is_buffer ? "buffer" : "parameter", name, m->class->name,
+                         is_buffer ? "Tensor" : "nn.Parameter",
                          box != NULL ? " (to change its values: copy_, in sonde.no_grad)" : "");
     }
     sonde_bind_check(L, sonde_module_set_parameter(m, name, box != NULL ? box->object : NULL, is_buffer));
@@ -113,8 +116,10 @@ static void assign_named(lua_State *L, sonde_module *m, const char *name)
         if (is_parameter) sonde_bind_check(L, sonde_module_set_parameter(m, name, tensor->object, false));
         sonde_bind_push_fields(L, 1);
         lua_pushvalue(L, 2);
-        if (is_parameter) lua_pushnil(L); /* it is found among the parameters */
-        else lua_pushvalue(L, 3);
+        if (is_parameter)
+            lua_pushnil(L); /* it is found among the parameters */
+        else
+            lua_pushvalue(L, 3);
         lua_rawset(L, -3);
     }
 }
@@ -124,7 +129,9 @@ int sonde_bind_nn_newindex(lua_State *L)
     sonde_module *m = sonde_bind_check_module(L, 1);
     if (lua_type(L, 2) == LUA_TNUMBER && !is_user_layer(L)) {
         int i = child_of_integer(L, m);
-        if (i < 0) sonde_bind_raise(L, "%s has %d children, there is no number %s", m->class->name, m->n_children, lua_tostring(L, 2));
+        if (i < 0)
+            sonde_bind_raise(L, "%s has %d children, there is no number %s", m->class->name, m->n_children,
+                             lua_tostring(L, 2));
         sonde_bind_set_child(L, 1, m->children[i].name, 3);
     } else if (lua_type(L, 2) != LUA_TSTRING) {
         if (!is_user_layer(L)) sonde_bind_raise(L, "%s has no field of type %s", m->class->name, luaL_typename(L, 2));
@@ -137,8 +144,10 @@ int sonde_bind_nn_newindex(lua_State *L)
         const char *name = lua_tostring(L, 2);
         const sonde_parameter *p = find_parameter(m, name);
         if (strcmp(name, "training") == 0) sonde_bind_raise(L, "'training' is set by train() and eval()");
-        if (p != NULL) assign_tensor(L, m, name, p->is_buffer);
-        else assign_named(L, m, name);
+        if (p != NULL)
+            assign_tensor(L, m, name, p->is_buffer);
+        else
+            assign_named(L, m, name);
     }
     return 0;
 }

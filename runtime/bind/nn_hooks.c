@@ -24,13 +24,16 @@ static void push_table(lua_State *L, const sonde_values *values)
 
 static void push_shown(lua_State *L, const hook_call *call, const sonde_values *values)
 {
-    if (call->always_tables || values->n != 1) push_table(L, values);
-    else sonde_bind_push_tensor(L, values->t[0]);
+    if (call->always_tables || values->n != 1)
+        push_table(L, values);
+    else
+        sonde_bind_push_tensor(L, values->t[0]);
 }
 
 static _Noreturn void wrong_result(lua_State *L, int index)
 {
-    sonde_bind_raise(L, "a hook returns a Tensor, a list of Tensors or nothing, got %s", sonde_bind_type_name(L, index));
+    sonde_bind_raise(L, "a hook returns a Tensor, a list of Tensors or nothing, got %s",
+                     sonde_bind_type_name(L, index));
 }
 
 /* Reads what the hook returned, on top: a tensor, or a list as long as what it stands for may be. */
@@ -98,7 +101,7 @@ static sonde_status backward_hook(void *context, sonde_module *m, const sonde_va
 }
 
 /* register_…_hook(fn): the handle. The module's box keeps the function. */
-static int l_register(lua_State *L)
+static int l_module_register(lua_State *L)
 {
     sonde_module *m = sonde_bind_check_module(L, 1);
     sonde_bind_args args;
@@ -108,9 +111,15 @@ static int l_register(lua_State *L)
     sonde_bind_callback *callback = sonde_bind_callback_new(L, sonde_bind_arg_index(&args, 0), 1);
     sonde_status status = SONDE_OK;
     switch (sonde_bind_row_value(L)) {
-    case 0: status = sonde_module_add_forward_pre_hook(m, forward_pre_hook, callback, sonde_bind_callback_free, out); break;
-    case 1: status = sonde_module_add_forward_hook(m, forward_hook, callback, sonde_bind_callback_free, out); break;
-    default: status = sonde_module_add_backward_hook(m, backward_hook, callback, sonde_bind_callback_free, out); break;
+    case 0:
+        status = sonde_module_add_forward_pre_hook(m, forward_pre_hook, callback, sonde_bind_callback_free, out);
+        break;
+    case 1:
+        status = sonde_module_add_forward_hook(m, forward_hook, callback, sonde_bind_callback_free, out);
+        break;
+    default:
+        status = sonde_module_add_backward_hook(m, backward_hook, callback, sonde_bind_callback_free, out);
+        break;
     }
     if (status != SONDE_OK) sonde_bind_callback_free(callback);
     sonde_bind_check(L, status);
@@ -121,5 +130,5 @@ void sonde_bind_nn_hooks(lua_State *L)
 {
     static const sonde_bind_row rows[] = {
         {"register_forward_pre_hook", 0}, {"register_forward_hook", 1}, {"register_full_backward_hook", 2}, {NULL, 0}};
-    sonde_bind_add_rows(L, "Module:", l_register, rows);
+    sonde_bind_add_rows(L, "Module:", l_module_register, rows);
 }

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- nn.init: every function changes its tensor in place and returns it ------------------------------------------- */
+/* ---- nn.init: every function changes its tensor in place and returns it -------------------------------- */
 
 /* Where an initialiser draws from: its generator, or the next parameter's stream. */
 static sonde_stream *init_stream(const sonde_bind_args *args, int i, sonde_stream *next)
@@ -73,8 +73,9 @@ static int f_kaiming(lua_State *L)
     sonde_fan mode = (sonde_fan)sonde_bind_opt_choice(&args, 2, SONDE_FAN_IN, modes);
     const char *nonlinearity = sonde_bind_opt_string(&args, 3, "leaky_relu");
     sonde_stream *stream = init_stream(&args, 4, &next);
-    return finish(L, &args, sonde_bind_row_value(L) ? sonde_init_kaiming_normal_(w, stream, a, mode, nonlinearity)
-                                                    : sonde_init_kaiming_uniform_(w, stream, a, mode, nonlinearity));
+    return finish(L, &args,
+                  sonde_bind_row_value(L) ? sonde_init_kaiming_normal_(w, stream, a, mode, nonlinearity)
+                                          : sonde_init_kaiming_uniform_(w, stream, a, mode, nonlinearity));
 }
 
 static int f_lecun(lua_State *L)
@@ -84,7 +85,8 @@ static int f_lecun(lua_State *L)
     sonde_bind_args_open(&args, L, 1, sonde_bind_row_name(L), SONDE_BIND_NAMES("tensor", "generator"));
     sonde_tensor *w = sonde_bind_arg_tensor(&args, 0);
     sonde_stream *stream = init_stream(&args, 1, &next);
-    return finish(L, &args, sonde_bind_row_value(L) ? sonde_init_lecun_normal_(w, stream) : sonde_init_lecun_uniform_(w, stream));
+    return finish(L, &args,
+                  sonde_bind_row_value(L) ? sonde_init_lecun_normal_(w, stream) : sonde_init_lecun_uniform_(w, stream));
 }
 
 /* calculate_gain(nonlinearity, param = 0.01, the slope of leaky_relu) */
@@ -115,7 +117,7 @@ void sonde_bind_nn_init(lua_State *L)
     lua_setfield(L, -2, "calculate_gain");
 }
 
-/* ---- nn.utils -------------------------------------------------------------------------------------------------------- */
+/* ---- nn.utils ------------------------------------------------------------------------------------------ */
 
 /* A norm's order: a number, math.huge or "inf". */
 static double arg_norm_type(const sonde_bind_args *args, int i)
@@ -127,7 +129,7 @@ static double arg_norm_type(const sonde_bind_args *args, int i)
 
 static const char on_clip_key = 0; /* registry: who is told of each clipping */
 
-/* on_clip(fn or nil): fn(total, coef, norm_type) is called after every clip_grad_norm_; a run notes it in /metrics. */
+/* _on_clip(fn or nil): fn(total, coef, norm_type) is called after every clip_grad_norm_; a run notes it in /metrics. */
 static int f_on_clip(lua_State *L)
 {
     if (!lua_isnoneornil(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
@@ -188,6 +190,6 @@ void sonde_bind_nn_utils(lua_State *L)
     luaL_newlib(L, ((luaL_Reg[]){{"clip_grad_norm_", f_clip_grad_norm},
                                  {"clip_grad_value_", f_clip_grad_value},
                                  {"total_norm", f_total_norm},
-                                 {"on_clip", f_on_clip},
+                                 {"_on_clip", f_on_clip},
                                  {NULL, NULL}}));
 }

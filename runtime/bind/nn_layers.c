@@ -72,7 +72,8 @@ static int f_batch_norm1d(lua_State *L)
                          SONDE_BIND_NAMES("num_features", "eps", "momentum", "affine", "track_running_stats", "dtype"));
     int64_t n = sonde_bind_arg_integer(&args, 0, 1, INT64_MAX);
     double eps = sonde_bind_opt_number(&args, 1, 1e-5);
-    bool cumulative = lua_isboolean(L, sonde_bind_arg_index(&args, 2)) && !lua_toboolean(L, sonde_bind_arg_index(&args, 2));
+    bool cumulative =
+        lua_isboolean(L, sonde_bind_arg_index(&args, 2)) && !lua_toboolean(L, sonde_bind_arg_index(&args, 2));
     double momentum = cumulative ? (double)NAN : sonde_bind_opt_number(&args, 2, 0.1);
     bool affine = sonde_bind_opt_boolean(&args, 3, true), track = sonde_bind_opt_boolean(&args, 4, true);
     sonde_dtype dtype = arg_float(&args, 5);
@@ -91,7 +92,7 @@ static int f_activation(lua_State *L)
     return sonde_bind_done(L);
 }
 
-/* ---- containers ------------------------------------------------------------------------------------------------- */
+/* ---- containers ---------------------------------------------------------------------------------------- */
 
 /* Sequential{a, b, c} or Sequential(a, b, c). */
 static int f_sequential(lua_State *L)
@@ -101,8 +102,9 @@ static int f_sequential(lua_State *L)
         luaL_checkstack(L, (int)(n < 1 << 20 ? n : 1 << 20), "too many modules for nn.Sequential");
         for (lua_pushnil(L); lua_next(L, 1) != 0; lua_pop(L, 1)) {
             if (!lua_isinteger(L, -2)) {
-                sonde_bind_raise(L, "nn.Sequential: expected a list of modules, got the key '%s' (for names: net:add(name, module))",
-                                 luaL_tolstring(L, -2, NULL));
+                sonde_bind_raise(
+                    L, "nn.Sequential: expected a list of modules, got the key '%s' (for names: net:add(name, module))",
+                    luaL_tolstring(L, -2, NULL));
             }
         }
         for (lua_Integer i = 1; i <= n; i++) lua_rawgeti(L, 1, i);
@@ -111,7 +113,8 @@ static int f_sequential(lua_State *L)
     int n = lua_gettop(L);
     for (int i = 1; i <= n; i++) {
         if (sonde_bind_test(L, i, &sonde_bind_kind_module) == NULL) {
-            sonde_bind_raise(L, "bad argument #%d to nn.Sequential: expected Module, got %s", i, sonde_bind_type_name(L, i));
+            sonde_bind_raise(L, "bad argument #%d to nn.Sequential: expected Module, got %s", i,
+                             sonde_bind_type_name(L, i));
         }
     }
     sonde_bind_check(L, sonde_sequential_new(new_module(L)));
@@ -139,7 +142,7 @@ static int f_residual(lua_State *L)
     return 1;
 }
 
-/* ---- losses ------------------------------------------------------------------------------------------------------- */
+/* ---- losses -------------------------------------------------------------------------------------------- */
 
 static sonde_loss_reduction arg_reduction(const sonde_bind_args *args, int i)
 {
@@ -213,6 +216,7 @@ void sonde_bind_nn_layers(lua_State *L)
 {
     luaL_setfuncs(L, functions, 0);
     for (int i = 0; sonde_bind_activations[i].class != NULL; i++) {
-        sonde_bind_add_rows(L, "nn.", f_activation, (sonde_bind_row[]){{sonde_bind_activations[i].class, i}, {NULL, 0}});
+        sonde_bind_add_rows(L, "nn.", f_activation,
+                            (sonde_bind_row[]){{sonde_bind_activations[i].class, i}, {NULL, 0}});
     }
 }

@@ -8,8 +8,10 @@ static int tostring(lua_State *L)
 {
     const sonde_bind_box *box = lua_touserdata(L, 1);
     const char *name = sonde_bind_type_name(L, 1);
-    if (box->object == NULL) lua_pushfstring(L, "%s (closed)", name);
-    else lua_pushfstring(L, "%s: %p", name, box->object);
+    if (box->object == NULL)
+        lua_pushfstring(L, "%s (closed)", name);
+    else
+        lua_pushfstring(L, "%s: %p", name, box->object);
     return 1;
 }
 
@@ -36,7 +38,8 @@ static void open_boxes(lua_State *L)
     lua_rawseti(L, -2, BOXES);
 }
 
-void sonde_bind_kind_open(lua_State *L, const sonde_bind_kind *kind, const luaL_Reg *methods, const luaL_Reg *metamethods)
+void sonde_bind_kind_open(lua_State *L, const sonde_bind_kind *kind, const luaL_Reg *methods,
+                          const luaL_Reg *metamethods)
 {
     luaL_checkstack(L, 8, NULL);
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, kind) == LUA_TTABLE) {
@@ -66,7 +69,7 @@ void sonde_bind_kind_open(lua_State *L, const sonde_bind_kind *kind, const luaL_
     lua_rawseti(L, -3, METHODS);
     lua_pushvalue(L, -1);
     lua_setfield(L, -3, "__index");
-    lua_insert(L, -2); /* methods, metatable */
+    lua_insert(L, -2);         /* methods, metatable */
     if (metamethods != NULL) { /* each knows the methods as its first upvalue */
         lua_pushvalue(L, -2);
         luaL_setfuncs(L, metamethods, 1);
@@ -170,7 +173,7 @@ sonde_bind_box *sonde_bind_box_at(lua_State *L, int index, const sonde_bind_kind
 {
     sonde_bind_box *box = lua_touserdata(L, index);
     if (box == NULL || lua_rawlen(L, index) < sizeof *box) return NULL; /* light or foreign: rawlen says */
-    return box->kind == kind ? box : NULL; /* the address of a kind is its tag */
+    return box->kind == kind ? box : NULL;                              /* the address of a kind is its tag */
 }
 
 void *sonde_bind_test(lua_State *L, int index, const sonde_bind_kind *kind)
@@ -212,13 +215,34 @@ int sonde_bind_text_done(lua_State *L)
     return 1;
 }
 
-static void release_tensor(void *object) { sonde_tensor_release(object); }
-static void *retain_tensor(void *object) { return sonde_tensor_retain(object); }
-static void release_module(void *object) { sonde_module_release(object); }
-static void *retain_module(void *object) { return sonde_module_retain(object); }
-static void release_optimizer(void *object) { sonde_optimizer_release(object); }
-static void *retain_optimizer(void *object) { return sonde_optimizer_retain(object); }
-static void release_handle(void *object) { sonde_handle_release(object); }
+static void release_tensor(void *object)
+{
+    sonde_tensor_release(object);
+}
+static void *retain_tensor(void *object)
+{
+    return sonde_tensor_retain(object);
+}
+static void release_module(void *object)
+{
+    sonde_module_release(object);
+}
+static void *retain_module(void *object)
+{
+    return sonde_module_retain(object);
+}
+static void release_optimizer(void *object)
+{
+    sonde_optimizer_release(object);
+}
+static void *retain_optimizer(void *object)
+{
+    return sonde_optimizer_retain(object);
+}
+static void release_handle(void *object)
+{
+    sonde_handle_release(object);
+}
 
 const sonde_bind_kind sonde_bind_kind_tensor = {"Tensor", release_tensor, retain_tensor, 0};
 /* A module's user values: its own fields and its children's boxes, its class in Lua, its hooks. */

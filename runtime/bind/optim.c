@@ -33,16 +33,18 @@ static int check_group(lua_State *L, const sonde_optimizer *o)
 {
     lua_Integer group = luaL_checkinteger(L, 2);
     int n = sonde_optimizer_groups(o);
-    if (group < 1 || group > n) sonde_bind_raise(L, "there is no parameter group %lld, only 1..%d", (long long)group, n);
+    if (group < 1 || group > n)
+        sonde_bind_raise(L, "there is no parameter group %lld, only 1..%d", (long long)group, n);
     return (int)group - 1;
 }
 
 /* add_group(parameters): its number. */
-static int l_add_group(lua_State *L)
+static int l_optimizer_add_group(lua_State *L)
 {
     sonde_optimizer *o = sonde_bind_check_optimizer(L, 1);
     lua_settop(L, 2);
-    const sonde_bind_args args = {L, sonde_optimizer_rule(o), SONDE_BIND_NAMES("params"), 2, 1}; /* {} is an empty list */
+    /* {} is an empty list here, not options. */
+    const sonde_bind_args args = {L, sonde_optimizer_rule(o), SONDE_BIND_NAMES("params"), 2, 1};
     int n, group;
     sonde_tensor **parameters = sonde_bind_arg_tensors(&args, 0, &n);
     sonde_bind_check(L, sonde_optimizer_add_group(o, n, parameters, &group));
@@ -50,14 +52,14 @@ static int l_add_group(lua_State *L)
     return 1;
 }
 
-static int l_groups(lua_State *L)
+static int l_optimizer_groups(lua_State *L)
 {
     lua_pushinteger(L, sonde_optimizer_groups(sonde_bind_check_optimizer(L, 1)));
     return 1;
 }
 
 /* group_parameters(group): a list. */
-static int l_group_parameters(lua_State *L)
+static int l_optimizer_group_parameters(lua_State *L)
 {
     const sonde_optimizer *o = sonde_bind_check_optimizer(L, 1);
     int group = check_group(L, o), n = sonde_optimizer_group_size(o, group);
@@ -70,7 +72,7 @@ static int l_group_parameters(lua_State *L)
     return 1;
 }
 
-static int l_get(lua_State *L)
+static int l_optimizer_get(lua_State *L)
 {
     const sonde_optimizer *o = sonde_bind_check_optimizer(L, 1);
     double value;
@@ -80,7 +82,7 @@ static int l_get(lua_State *L)
 }
 
 /* configure(group, { option = number }): all at once or not at all. */
-static int l_configure(lua_State *L)
+static int l_optimizer_configure(lua_State *L)
 {
     enum { MOST = 32 };
     sonde_optimizer *o = sonde_bind_check_optimizer(L, 1);
@@ -92,7 +94,8 @@ static int l_configure(lua_State *L)
         if (lua_type(L, -2) != LUA_TSTRING) sonde_bind_raise(L, "%s: options have names", sonde_optimizer_rule(o));
         names[n] = lua_tostring(L, -2); /* the table keeps it */
         if (lua_type(L, -1) != LUA_TNUMBER) {
-            sonde_bind_raise(L, "%s: %s must be a number, got %s", sonde_optimizer_rule(o), names[n], sonde_bind_type_name(L, -1));
+            sonde_bind_raise(L, "%s: %s must be a number, got %s", sonde_optimizer_rule(o), names[n],
+                             sonde_bind_type_name(L, -1));
         }
         values[n] = lua_tonumber(L, -1);
         if (++n == MOST) sonde_bind_raise(L, "%s: too many options", sonde_optimizer_rule(o));
@@ -101,14 +104,14 @@ static int l_configure(lua_State *L)
     return 0;
 }
 
-static int l_rule(lua_State *L)
+static int l_optimizer_rule(lua_State *L)
 {
     lua_pushstring(L, sonde_optimizer_rule(sonde_bind_check_optimizer(L, 1)));
     return 1;
 }
 
 /* step([closure]): the closure, if given, computes the loss and its gradients first; returns what it returned. */
-static int l_step(lua_State *L)
+static int l_optimizer_step(lua_State *L)
 {
     sonde_optimizer *o = sonde_bind_check_optimizer(L, 1);
     sonde_bind_args args;
@@ -124,7 +127,7 @@ static int l_step(lua_State *L)
 }
 
 /* zero_grad(set_to_none = true) */
-static int l_zero_grad(lua_State *L)
+static int l_optimizer_zero_grad(lua_State *L)
 {
     sonde_optimizer *o = sonde_bind_check_optimizer(L, 1);
     sonde_bind_args args;
@@ -133,45 +136,54 @@ static int l_zero_grad(lua_State *L)
     return 0;
 }
 
-/* ---- state --------------------------------------------------------------------------------------------------- */
+/* ---- state --------------------------------------------------------------------------------------------- */
 
 typedef struct state_list {
     size_t n, room;
     struct state_entry {
         int parameter;
-        const char *name; /* the rule's own: static */
-        sonde_tensor *tensor;
+        const char *name;   /* the rule's own: static */
+        sonde_tensor **out; /* an empty box's */
     } *entries;
 } state_list;
 
+/* Counts; where there is room, copies into the boxes. */
 static sonde_status note_state(void *context, int parameter, const char *name, sonde_tensor *tensor)
 {
     state_list *list = context;
-    if (list->n < list->room) list->entries[list->n] = (struct state_entry){parameter, name, tensor};
-    list->n++;
-    return SONDE_OK;
+    if (list->n++ >= list->room) return SONDE_OK;
+    struct state_entry *entry = &list->entries[list->n - 1];
+    entry->parameter = parameter;
+    entry->name = name;
+    return sonde_tensor_clone(entry->out, tensor);
 }
 
 /* state(): { [parameter] = { name = tensor } }, parameters counted over all groups from 1; copies. */
-static int l_state(lua_State *L)
+static int l_optimizer_state(lua_State *L)
 {
     sonde_optimizer *o = sonde_bind_check_optimizer(L, 1);
     state_list list = {0};
-    sonde_bind_check(L, sonde_optimizer_visit_state(o, note_state, &list)); /* counts */
+    sonde_bind_check(L, sonde_optimizer_visit_state(o, note_state, &list));
     list.room = list.n;
     list.entries = sonde_bind_scratch(L, list.room * sizeof *list.entries);
+    lua_createtable(L, (int)list.room, 0);
+    int boxes = lua_gettop(L);
+    for (size_t i = 0; i < list.room; i++) {
+        list.entries[i].out = sonde_bind_new_tensor(L);
+        lua_rawseti(L, boxes, (lua_Integer)i + 1);
+    }
     list.n = 0;
     sonde_bind_check(L, sonde_optimizer_visit_state(o, note_state, &list));
     lua_newtable(L);
     for (size_t i = 0; i < list.room; i++) {
         const struct state_entry *entry = &list.entries[i];
-        if (lua_rawgeti(L, -1, entry->parameter + 1) == LUA_TNIL) {
+        if (lua_rawgeti(L, boxes + 1, entry->parameter + 1) == LUA_TNIL) {
             lua_pop(L, 1);
             lua_newtable(L);
             lua_pushvalue(L, -1);
-            lua_rawseti(L, -3, entry->parameter + 1);
+            lua_rawseti(L, boxes + 1, entry->parameter + 1);
         }
-        sonde_bind_check(L, sonde_tensor_clone(sonde_bind_new_tensor(L), entry->tensor));
+        lua_rawgeti(L, boxes, (lua_Integer)i + 1);
         sonde_bind_done(L);
         lua_setfield(L, -2, entry->name);
         lua_pop(L, 1);
@@ -180,7 +192,7 @@ static int l_state(lua_State *L)
 }
 
 /* set_state(parameter, name, tensor) */
-static int l_set_state(lua_State *L)
+static int l_optimizer_set_state(lua_State *L)
 {
     sonde_optimizer *o = sonde_bind_check_optimizer(L, 1);
     lua_Integer parameter = luaL_checkinteger(L, 2);
@@ -194,7 +206,7 @@ static int l_set_state(lua_State *L)
     return 0;
 }
 
-/* ---- hooks ---------------------------------------------------------------------------------------------------- */
+/* ---- hooks --------------------------------------------------------------------------------------------- */
 
 typedef struct step_call {
     const sonde_bind_callback *callback;
@@ -231,22 +243,28 @@ static int add_hook(lua_State *L, bool before, const char *callee)
     return 1;
 }
 
-static int l_register_step_pre_hook(lua_State *L) { return add_hook(L, true, "Optimizer:register_step_pre_hook"); }
-static int l_register_step_post_hook(lua_State *L) { return add_hook(L, false, "Optimizer:register_step_post_hook"); }
+static int l_optimizer_register_step_pre_hook(lua_State *L)
+{
+    return add_hook(L, true, "Optimizer:register_step_pre_hook");
+}
+static int l_optimizer_register_step_post_hook(lua_State *L)
+{
+    return add_hook(L, false, "Optimizer:register_step_post_hook");
+}
 
 static const luaL_Reg methods[] = {
-    {"add_group", l_add_group},
-    {"groups", l_groups},
-    {"group_parameters", l_group_parameters},
-    {"get", l_get},
-    {"configure", l_configure},
-    {"rule", l_rule},
-    {"step", l_step},
-    {"zero_grad", l_zero_grad},
-    {"state", l_state},
-    {"set_state", l_set_state},
-    {"register_step_pre_hook", l_register_step_pre_hook},
-    {"register_step_post_hook", l_register_step_post_hook},
+    {"add_group", l_optimizer_add_group},
+    {"groups", l_optimizer_groups},
+    {"group_parameters", l_optimizer_group_parameters},
+    {"get", l_optimizer_get},
+    {"configure", l_optimizer_configure},
+    {"rule", l_optimizer_rule},
+    {"step", l_optimizer_step},
+    {"zero_grad", l_optimizer_zero_grad},
+    {"state", l_optimizer_state},
+    {"set_state", l_optimizer_set_state},
+    {"register_step_pre_hook", l_optimizer_register_step_pre_hook},
+    {"register_step_post_hook", l_optimizer_register_step_post_hook},
     {NULL, NULL},
 };
 

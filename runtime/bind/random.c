@@ -28,10 +28,10 @@ sonde_stream *sonde_bind_user_stream(lua_State *L)
     return stream;
 }
 
-/* ---- generators ---------------------------------------------------------------------------------------------- */
+/* ---- generators ---------------------------------------------------------------------------------------- */
 
 /* uniform(low = 0, high = 1): a number of [low, high) */
-static int l_uniform(lua_State *L)
+static int l_generator_uniform(lua_State *L)
 {
     sonde_stream *stream = sonde_bind_check_stream(L, 1);
     double low = luaL_optnumber(L, 2, 0.0), high = luaL_optnumber(L, 3, 1.0);
@@ -40,7 +40,7 @@ static int l_uniform(lua_State *L)
 }
 
 /* normal(mean = 0, std = 1) */
-static int l_normal(lua_State *L)
+static int l_generator_normal(lua_State *L)
 {
     sonde_stream *stream = sonde_bind_check_stream(L, 1);
     double mean = luaL_optnumber(L, 2, 0.0), std = luaL_optnumber(L, 3, 1.0), value;
@@ -50,7 +50,7 @@ static int l_normal(lua_State *L)
 }
 
 /* integer(low, high): both ends in it */
-static int l_integer(lua_State *L)
+static int l_generator_integer(lua_State *L)
 {
     sonde_stream *stream = sonde_bind_check_stream(L, 1);
     lua_Integer low = luaL_checkinteger(L, 2), high = luaL_checkinteger(L, 3);
@@ -60,7 +60,7 @@ static int l_integer(lua_State *L)
 }
 
 /* permutation(n): an int64 tensor of 1..n in random order */
-static int l_permutation(lua_State *L)
+static int l_generator_permutation(lua_State *L)
 {
     sonde_stream *stream = sonde_bind_check_stream(L, 1);
     int64_t n = luaL_checkinteger(L, 2);
@@ -72,7 +72,7 @@ static int l_permutation(lua_State *L)
 }
 
 /* derive(name, number = 0): another stream; this one does not advance */
-static int l_derive(lua_State *L)
+static int l_generator_derive(lua_State *L)
 {
     const sonde_stream *stream = sonde_bind_check_stream(L, 1);
     sonde_stream derived;
@@ -82,7 +82,7 @@ static int l_derive(lua_State *L)
 }
 
 /* seed(n, name = "user"): starts again */
-static int l_seed(lua_State *L)
+static int l_generator_seed(lua_State *L)
 {
     sonde_stream *stream = sonde_bind_check_stream(L, 1);
     sonde_stream_init(stream, (uint64_t)luaL_checkinteger(L, 2), luaL_optstring(L, 3, "user"));
@@ -92,7 +92,8 @@ static int l_seed(lua_State *L)
 
 static void push_stream_state(lua_State *L, const sonde_stream *stream)
 {
-    const lua_Integer values[] = {stream->key[0], stream->key[1], (lua_Integer)stream->position, (lua_Integer)stream->stream};
+    const lua_Integer values[] = {stream->key[0], stream->key[1], (lua_Integer)stream->position,
+                                  (lua_Integer)stream->stream};
     lua_createtable(L, 4, 0);
     for (int i = 0; i < 4; i++) {
         lua_pushinteger(L, values[i]);
@@ -104,7 +105,8 @@ static void read_integers(lua_State *L, int index, int n, int64_t *out)
 {
     static const char *const names[] = {"state", NULL};
     sonde_bind_args args = {L, "set_state", names, index, 1};
-    if (sonde_bind_arg_integers(&args, 0, out, n, INT64_MIN) != n) sonde_bind_arg_fail(&args, 0, "expected %d integers", n);
+    if (sonde_bind_arg_integers(&args, 0, out, n, INT64_MIN) != n)
+        sonde_bind_arg_fail(&args, 0, "expected %d integers", n);
 }
 
 static void read_stream_state(const int64_t values[static 4], sonde_stream *stream)
@@ -113,13 +115,13 @@ static void read_stream_state(const int64_t values[static 4], sonde_stream *stre
 }
 
 /* state(): four integers, for checkpoints; set_state(list) */
-static int l_state(lua_State *L)
+static int l_generator_state(lua_State *L)
 {
     push_stream_state(L, sonde_bind_check_stream(L, 1));
     return 1;
 }
 
-static int l_set_state(lua_State *L)
+static int l_generator_set_state(lua_State *L)
 {
     int64_t values[4];
     sonde_stream *stream = sonde_bind_check_stream(L, 1);
@@ -130,12 +132,18 @@ static int l_set_state(lua_State *L)
 }
 
 static const luaL_Reg generator_methods[] = {
-    {"uniform", l_uniform}, {"normal", l_normal}, {"integer", l_integer}, {"permutation", l_permutation},
-    {"derive", l_derive},   {"seed", l_seed},     {"state", l_state},     {"set_state", l_set_state},
+    {"uniform", l_generator_uniform},
+    {"normal", l_generator_normal},
+    {"integer", l_generator_integer},
+    {"permutation", l_generator_permutation},
+    {"derive", l_generator_derive},
+    {"seed", l_generator_seed},
+    {"state", l_generator_state},
+    {"set_state", l_generator_set_state},
     {NULL, NULL},
 };
 
-/* ---- where modules draw from ----------------------------------------------------------------------------------- */
+/* ---- where modules draw from --------------------------------------------------------------------------- */
 
 /* The stream's four integers, then how many parameters and stochastic modules were made. */
 static int l_source_state(lua_State *L)
@@ -163,7 +171,7 @@ static int l_source_set_state(lua_State *L)
 
 static const luaL_Reg source_methods[] = {{"state", l_source_state}, {"set_state", l_source_set_state}, {NULL, NULL}};
 
-/* ---- functions --------------------------------------------------------------------------------------------------- */
+/* ---- functions ----------------------------------------------------------------------------------------- */
 
 /* stream(seed, name): the generator of one purpose. */
 static int f_stream(lua_State *L)

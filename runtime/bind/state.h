@@ -5,10 +5,10 @@
 #include "bind/bind.h"
 
 typedef struct sonde_bind_state {
-    lua_State *running;    /* the thread that called the core last; callbacks run on it */
-    const char *library;   /* "@/path/to/lua/sonde/", anchored in the registry; NULL: not told yet */
+    lua_State *running;  /* the thread that called the core last; callbacks run on it */
+    const char *library; /* "@/path/to/lua/sonde/", anchored in the registry; NULL: not told yet */
     size_t library_length;
-    size_t limit;          /* live bytes beyond which the collector runs */
+    size_t limit; /* live bytes beyond which the collector runs */
 } sonde_bind_state;
 
 /* Makes the state's part of the registry unless it is there; called by luaopen before anything else. */

@@ -49,8 +49,10 @@ static const struct field {
     const char *name;
     int (*get)(lua_State *L, sonde_tensor *t);
 } fields[] = {
-    {"grad", get_grad},     {"requires_grad", get_requires_grad}, {"dtype", get_dtype}, {"is_leaf", get_is_leaf},
-    {"grad_fn", get_grad_fn}, {"ndim", get_ndim},                 {"data", get_data},   {NULL, NULL},
+    {"grad", get_grad},       {"requires_grad", get_requires_grad},
+    {"dtype", get_dtype},     {"is_leaf", get_is_leaf},
+    {"grad_fn", get_grad_fn}, {"ndim", get_ndim},
+    {"data", get_data},       {NULL, NULL},
 };
 
 /* t.method, t.field, t[i], t[{…}] */
@@ -76,7 +78,8 @@ static int set_index(lua_State *L)
         sonde_tensor *gradient = lua_isnil(L, 3) ? NULL : sonde_bind_check_tensor(L, 3);
         sonde_bind_check(L, sonde_set_grad(t, gradient));
     } else if (strcmp(name, "requires_grad") == 0) {
-        if (!lua_isboolean(L, 3)) sonde_bind_raise(L, "requires_grad: expected boolean, got %s", sonde_bind_type_name(L, 3));
+        if (!lua_isboolean(L, 3))
+            sonde_bind_raise(L, "requires_grad: expected boolean, got %s", sonde_bind_type_name(L, 3));
         sonde_bind_check(L, sonde_requires_grad_(t, lua_toboolean(L, 3)));
     } else {
         sonde_bind_raise(L, "a Tensor has no field '%s' that could be set", name);
@@ -105,8 +108,9 @@ static int format(lua_State *L)
 
 static int no_order(lua_State *L)
 {
-    sonde_bind_raise(L, "tensors cannot be compared with < or <=: use x:lt(y), x:le(y), x:gt(y) or x:ge(y), which compare "
-                        "element by element");
+    sonde_bind_raise(L,
+                     "tensors cannot be compared with < or <=: use x:lt(y), x:le(y), x:gt(y) or x:ge(y), which compare "
+                     "element by element");
 }
 
 static const luaL_Reg metamethods[] = {

@@ -14,8 +14,8 @@ void sonde_bind_tensor_reduce(lua_State *L); /* sum, mean, max, softmax, … */
 void sonde_bind_tensor_shape(lua_State *L);  /* view, transpose, narrow, cat, … */
 void sonde_bind_tensor_grad(lua_State *L);   /* backward, requires_grad_, register_hook, … */
 
-int sonde_bind_tensor_index(lua_State *L);   /* t[i] and t[{…}]: tensor at 1, key at 2 */
-int sonde_bind_tensor_assign(lua_State *L);  /* t[i] = v: value at 3 */
+int sonde_bind_tensor_index(lua_State *L);  /* t[i] and t[{…}]: tensor at 1, key at 2 */
+int sonde_bind_tensor_assign(lua_State *L); /* t[i] = v: value at 3 */
 
 /* Metamethods of tensor_math.c. */
 int sonde_bind_tensor_add(lua_State *L);

@@ -1,13 +1,13 @@
 /* Elements across the border: item, totable, fills; and what a tensor says about itself. */
 #include "bind/tensor.h"
 
-static int l_dim(lua_State *L)
+static int l_tensor_dim(lua_State *L)
 {
     lua_pushinteger(L, sonde_bind_check_tensor(L, 1)->ndim);
     return 1;
 }
 
-static int l_numel(lua_State *L)
+static int l_tensor_numel(lua_State *L)
 {
     lua_pushinteger(L, sonde_tensor_numel(sonde_bind_check_tensor(L, 1)));
     return 1;
@@ -23,7 +23,7 @@ static int push_integers(lua_State *L, int n, const int64_t *values)
     return 1;
 }
 
-static int l_shape(lua_State *L)
+static int l_tensor_shape(lua_State *L)
 {
     const sonde_tensor *t = sonde_bind_check_tensor(L, 1);
     return push_integers(L, t->ndim, t->shape);
@@ -40,19 +40,19 @@ static int one_or_all(lua_State *L, const char *callee, const sonde_tensor *t, c
     return 1;
 }
 
-static int l_size(lua_State *L)
+static int l_tensor_size(lua_State *L)
 {
     const sonde_tensor *t = sonde_bind_check_tensor(L, 1);
     return one_or_all(L, "Tensor:size", t, t->shape);
 }
 
-static int l_stride(lua_State *L)
+static int l_tensor_stride(lua_State *L)
 {
     const sonde_tensor *t = sonde_bind_check_tensor(L, 1);
     return one_or_all(L, "Tensor:stride", t, t->stride);
 }
 
-static int l_is_contiguous(lua_State *L)
+static int l_tensor_is_contiguous(lua_State *L)
 {
     lua_pushboolean(L, sonde_tensor_is_contiguous(sonde_bind_check_tensor(L, 1)));
     return 1;
@@ -61,12 +61,15 @@ static int l_is_contiguous(lua_State *L)
 static void push_element(lua_State *L, const sonde_tensor *t, int64_t at)
 {
     const void *data = sonde_tensor_data(t);
-    if (t->dtype == SONDE_INT64) lua_pushinteger(L, ((const int64_t *)data)[at]);
-    else if (t->dtype == SONDE_FLOAT64) lua_pushnumber(L, ((const double *)data)[at]);
-    else lua_pushnumber(L, (lua_Number)((const float *)data)[at]);
+    if (t->dtype == SONDE_INT64)
+        lua_pushinteger(L, ((const int64_t *)data)[at]);
+    else if (t->dtype == SONDE_FLOAT64)
+        lua_pushnumber(L, ((const double *)data)[at]);
+    else
+        lua_pushnumber(L, (lua_Number)((const float *)data)[at]);
 }
 
-static int l_item(lua_State *L)
+static int l_tensor_item(lua_State *L)
 {
     const sonde_tensor *t = sonde_bind_check_tensor(L, 1);
     if (sonde_tensor_numel(t) != 1) {
@@ -95,15 +98,15 @@ static void push_level(lua_State *L, const sonde_tensor *t, int axis, int64_t at
     }
 }
 
-static int l_totable(lua_State *L)
+static int l_tensor_totable(lua_State *L)
 {
     push_level(L, sonde_bind_check_tensor(L, 1), 0, 0);
     return 1;
 }
 
-/* ---- in place ---------------------------------------------------------------------------------------------- */
+/* ---- in place ------------------------------------------------------------------------------------------ */
 
-static int l_fill_(lua_State *L)
+static int l_tensor_fill_(lua_State *L)
 {
     sonde_tensor *t = sonde_bind_check_tensor(L, 1);
     sonde_bind_args args;
@@ -116,14 +119,14 @@ static int l_fill_(lua_State *L)
     return 1;
 }
 
-static int l_zero_(lua_State *L)
+static int l_tensor_zero_(lua_State *L)
 {
     lua_settop(L, 1);
     lua_pushinteger(L, 0);
-    return l_fill_(L);
+    return l_tensor_fill_(L);
 }
 
-static int l_copy_(lua_State *L)
+static int l_tensor_copy_(lua_State *L)
 {
     sonde_tensor *t = sonde_bind_check_tensor(L, 1);
     sonde_bind_args args;
@@ -134,13 +137,14 @@ static int l_copy_(lua_State *L)
 }
 
 /* uniform_(from = 0, to = 1), normal_(mean = 0, std = 1): no gradient is recorded. */
-static int l_random_(lua_State *L)
+static int l_tensor_random_(lua_State *L)
 {
     bool normal = sonde_bind_row_value(L);
     sonde_tensor *t = sonde_bind_check_tensor(L, 1);
     sonde_bind_args args;
     sonde_bind_args_open(&args, L, 2, sonde_bind_row_name(L),
-                         normal ? SONDE_BIND_NAMES("mean", "std", "generator") : SONDE_BIND_NAMES("from", "to", "generator"));
+                         normal ? SONDE_BIND_NAMES("mean", "std", "generator")
+                                : SONDE_BIND_NAMES("from", "to", "generator"));
     double a = sonde_bind_opt_number(&args, 0, 0.0), b = sonde_bind_opt_number(&args, 1, 1.0);
     sonde_stream *stream = sonde_bind_opt_stream(&args, 2, sonde_bind_user_stream(L));
     sonde_bind_check(L, normal ? sonde_init_normal_(t, stream, a, b) : sonde_init_uniform_(t, stream, a, b));
@@ -149,23 +153,15 @@ static int l_random_(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-    {"dim", l_dim},
-    {"numel", l_numel},
-    {"shape", l_shape},
-    {"size", l_size},
-    {"stride", l_stride},
-    {"is_contiguous", l_is_contiguous},
-    {"item", l_item},
-    {"totable", l_totable},
-    {"fill_", l_fill_},
-    {"zero_", l_zero_},
-    {"copy_", l_copy_},
-    {NULL, NULL},
+    {"dim", l_tensor_dim},     {"numel", l_tensor_numel},     {"shape", l_tensor_shape},
+    {"size", l_tensor_size},   {"stride", l_tensor_stride},   {"is_contiguous", l_tensor_is_contiguous},
+    {"item", l_tensor_item},   {"totable", l_tensor_totable}, {"fill_", l_tensor_fill_},
+    {"zero_", l_tensor_zero_}, {"copy_", l_tensor_copy_},     {NULL, NULL},
 };
 
 void sonde_bind_tensor_data(lua_State *L)
 {
     static const sonde_bind_row random[] = {{"uniform_", 0}, {"normal_", 1}, {NULL, 0}};
     luaL_setfuncs(L, methods, 0);
-    sonde_bind_add_rows(L, "Tensor:", l_random_, random);
+    sonde_bind_add_rows(L, "Tensor:", l_tensor_random_, random);
 }

@@ -1,7 +1,7 @@
 /* Gradients: backward, hooks, detaching, grad mode, gradcheck. */
 #include "bind/tensor.h"
 
-static int l_requires_grad_(lua_State *L)
+static int l_tensor_requires_grad_(lua_State *L)
 {
     sonde_tensor *t = sonde_bind_check_tensor(L, 1);
     sonde_bind_args args;
@@ -11,20 +11,20 @@ static int l_requires_grad_(lua_State *L)
     return 1;
 }
 
-static int l_retain_grad(lua_State *L)
+static int l_tensor_retain_grad(lua_State *L)
 {
     sonde_bind_check(L, sonde_retain_grad(sonde_bind_check_tensor(L, 1)));
     return 0;
 }
 
-static int l_detach(lua_State *L)
+static int l_tensor_detach(lua_State *L)
 {
     sonde_tensor *t = sonde_bind_check_tensor(L, 1);
     sonde_bind_check(L, sonde_detach(sonde_bind_new_tensor(L), t));
     return sonde_bind_done(L);
 }
 
-static int l_detach_(lua_State *L)
+static int l_tensor_detach_(lua_State *L)
 {
     sonde_bind_check(L, sonde_detach_(sonde_bind_check_tensor(L, 1)));
     lua_settop(L, 1);
@@ -32,7 +32,7 @@ static int l_detach_(lua_State *L)
 }
 
 /* backward(gradient = ones for one element, retain_graph = false) */
-static int l_backward(lua_State *L)
+static int l_tensor_backward(lua_State *L)
 {
     sonde_tensor *t = sonde_bind_check_tensor(L, 1);
     sonde_bind_args args;
@@ -43,7 +43,7 @@ static int l_backward(lua_State *L)
     return 0;
 }
 
-/* ---- hooks ------------------------------------------------------------------------------------------------- */
+/* ---- hooks --------------------------------------------------------------------------------------------- */
 
 typedef struct grad_call {
     const sonde_bind_callback *callback;
@@ -72,7 +72,7 @@ static sonde_status grad_hook(void *context, sonde_tensor *gradient, sonde_tenso
     return sonde_bind_protect(sonde_bind_callback_state(context), call_grad_hook, &call);
 }
 
-static int l_register_hook(lua_State *L)
+static int l_tensor_register_hook(lua_State *L)
 {
     sonde_tensor *t = sonde_bind_check_tensor(L, 1);
     sonde_bind_args args;
@@ -86,7 +86,7 @@ static int l_register_hook(lua_State *L)
     return 1;
 }
 
-static int l_handle_remove(lua_State *L)
+static int l_tensor_handle_remove(lua_State *L)
 {
     sonde_bind_box *box = sonde_bind_box_at(L, 1, &sonde_bind_kind_handle);
     if (box == NULL) sonde_bind_type_error(L, 1, "Handle");
@@ -96,7 +96,7 @@ static int l_handle_remove(lua_State *L)
     return 0;
 }
 
-/* ---- grad mode and gradcheck --------------------------------------------------------------------------------- */
+/* ---- grad mode and gradcheck --------------------------------------------------------------------------- */
 
 static int f_is_grad_enabled(lua_State *L)
 {
@@ -151,6 +151,11 @@ static int f_gradcheck(lua_State *L)
     bool raise = sonde_bind_opt_boolean(&args, 5, true);
     int n;
     sonde_tensor **in = sonde_bind_arg_tensors(&args, 1, &n);
+    lua_createtable(L, n, 0); /* the function may change the list it was given */
+    for (int i = 0; i < n; i++) {
+        sonde_bind_push_tensor(L, in[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
     sonde_bind_callback *function = sonde_bind_callback_new(L, sonde_bind_arg_index(&args, 0), 0);
     lua_State *outer = sonde_bind_enter(L);
     sonde_status status = sonde_gradcheck(checked, function, n, in, eps, atol, rtol);
@@ -164,8 +169,12 @@ static int f_gradcheck(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-    {"requires_grad_", l_requires_grad_}, {"retain_grad", l_retain_grad},     {"detach", l_detach},
-    {"detach_", l_detach_},               {"backward", l_backward},           {"register_hook", l_register_hook},
+    {"requires_grad_", l_tensor_requires_grad_},
+    {"retain_grad", l_tensor_retain_grad},
+    {"detach", l_tensor_detach},
+    {"detach_", l_tensor_detach_},
+    {"backward", l_tensor_backward},
+    {"register_hook", l_tensor_register_hook},
     {NULL, NULL},
 };
 
@@ -176,7 +185,8 @@ void sonde_bind_tensor_grad(lua_State *L)
 
 int sonde_bind_autograd(lua_State *L)
 {
-    sonde_bind_kind_open(L, &sonde_bind_kind_handle, (luaL_Reg[]){{"remove", l_handle_remove}, {NULL, NULL}}, NULL);
+    sonde_bind_kind_open(L, &sonde_bind_kind_handle, (luaL_Reg[]){{"remove", l_tensor_handle_remove}, {NULL, NULL}},
+                         NULL);
     lua_pop(L, 1);
     luaL_newlib(L, ((luaL_Reg[]){{"is_grad_enabled", f_is_grad_enabled},
                                  {"set_grad_enabled", f_set_grad_enabled},

@@ -33,7 +33,8 @@ static sonde_tensor *apply_range(lua_State *L, sonde_tensor *x, int axis, axis_o
     int range = lua_gettop(L);
     int64_t n = (int64_t)lua_rawlen(L, range);
     if (n == 0) return NULL;
-    if (n > 3) sonde_bind_raise(L, "a range is {}, {i}, {first, last} or {first, last, step}, got %lld values", (long long)n);
+    if (n > 3)
+        sonde_bind_raise(L, "a range is {}, {i}, {first, last} or {first, last, step}, got %lld values", (long long)n);
     lua_rawgeti(L, range, 1);
     lua_rawgeti(L, range, n > 1 ? 2 : 1);
     int64_t first = position(L, range + 1, where), last = position(L, range + 2, where), step = 1;
@@ -41,7 +42,8 @@ static sonde_tensor *apply_range(lua_State *L, sonde_tensor *x, int axis, axis_o
         int whole = 0;
         lua_rawgeti(L, range, 3);
         step = lua_tointegerx(L, -1, &whole);
-        if (!whole || step < 1) sonde_bind_raise(L, "the step of a range is an integer from 1, got %s", luaL_tolstring(L, -1, NULL));
+        if (!whole || step < 1)
+            sonde_bind_raise(L, "the step of a range is an integer from 1, got %s", luaL_tolstring(L, -1, NULL));
     }
     if (last < first) {
         sonde_bind_raise(L, "the range {%lld, %lld} of axis %d is empty", (long long)first + 1, (long long)last + 1,

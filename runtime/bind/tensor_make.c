@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-/* ---- from nested tables ---------------------------------------------------------------------------------- */
+/* ---- from nested tables -------------------------------------------------------------------------------- */
 
 typedef struct nest {
     lua_State *L;
@@ -33,7 +33,8 @@ static void read_shape(nest *n, int index)
     lua_State *L = n->L;
     lua_pushvalue(L, index);
     while (lua_type(L, -1) == LUA_TTABLE) {
-        if (n->ndim == SONDE_MAX_DIMS) sonde_bind_raise(L, "%s: more than %d levels of tables", n->callee, SONDE_MAX_DIMS);
+        if (n->ndim == SONDE_MAX_DIMS)
+            sonde_bind_raise(L, "%s: more than %d levels of tables", n->callee, SONDE_MAX_DIMS);
         int64_t length = (int64_t)lua_rawlen(L, -1);
         n->shape[n->ndim++] = length;
         if (length == 0) break;
@@ -119,7 +120,8 @@ static int make_tensor(lua_State *L)
     sonde_dtype dtype = sonde_bind_opt_dtype(&args, 0, source != NULL ? source->dtype : SONDE_FLOAT32);
     if (source != NULL) {
         sonde_tensor **out = sonde_bind_new_tensor(L);
-        sonde_bind_check(L, source->dtype == dtype ? sonde_tensor_clone(out, source) : sonde_tensor_to(out, source, dtype));
+        sonde_bind_check(L, source->dtype == dtype ? sonde_tensor_clone(out, source)
+                                                   : sonde_tensor_to(out, source, dtype));
     } else {
         if (lua_type(L, 2) != LUA_TTABLE && lua_type(L, 2) != LUA_TNUMBER) {
             sonde_bind_raise(L, "bad argument 'data' to sonde.tensor: expected number, table or Tensor, got %s",
@@ -130,13 +132,14 @@ static int make_tensor(lua_State *L)
     return finish(L, &args, 1);
 }
 
-/* ---- filled ------------------------------------------------------------------------------------------------ */
+/* ---- filled -------------------------------------------------------------------------------------------- */
 
 static int make_zeros(lua_State *L)
 {
     int64_t shape[SONDE_MAX_DIMS];
     sonde_bind_args args;
-    int ndim = sonde_bind_args_open_sizes(&args, L, 1, "sonde.zeros", SONDE_BIND_NAMES("dtype", "requires_grad"), shape, 0);
+    int ndim =
+        sonde_bind_args_open_sizes(&args, L, 1, "sonde.zeros", SONDE_BIND_NAMES("dtype", "requires_grad"), shape, 0);
     sonde_dtype dtype = sonde_bind_opt_dtype(&args, 0, SONDE_FLOAT32);
     sonde_bind_check(L, sonde_tensor_zeros(sonde_bind_new_tensor(L), dtype, ndim, shape));
     return finish(L, &args, 1);
@@ -146,7 +149,8 @@ static int make_ones(lua_State *L)
 {
     int64_t shape[SONDE_MAX_DIMS];
     sonde_bind_args args;
-    int ndim = sonde_bind_args_open_sizes(&args, L, 1, "sonde.ones", SONDE_BIND_NAMES("dtype", "requires_grad"), shape, 0);
+    int ndim =
+        sonde_bind_args_open_sizes(&args, L, 1, "sonde.ones", SONDE_BIND_NAMES("dtype", "requires_grad"), shape, 0);
     sonde_dtype dtype = sonde_bind_opt_dtype(&args, 0, SONDE_FLOAT32);
     sonde_bind_check(L, sonde_tensor_full(sonde_bind_new_tensor(L), dtype, ndim, shape, 1.0));
     return finish(L, &args, 1);
@@ -188,7 +192,7 @@ static int make_eye(lua_State *L)
     return finish(L, &args, 3);
 }
 
-/* ---- counted ----------------------------------------------------------------------------------------------- */
+/* ---- counted ------------------------------------------------------------------------------------------- */
 
 /* out[i] = start + i * step, each by one product and one sum, so that the last element carries no summed error. */
 static void fill_steps(sonde_tensor *t, double start, double step)
@@ -196,7 +200,8 @@ static void fill_steps(sonde_tensor *t, double start, double step)
     for (int64_t i = 0; i < t->shape[0]; i++) sonde_tensor_set(t, &i, start + (double)i * step);
 }
 
-/* arange(end), arange(start, end, step): start inclusive (default 0), end exclusive. int64 if all three are integers. */
+/* arange(end), arange(start, end, step): start inclusive (default 0), end exclusive. int64 if all three are integers.
+ */
 static int make_arange(lua_State *L)
 {
     bool one = lua_gettop(L) == 1 || (lua_gettop(L) == 2 && lua_type(L, 2) == LUA_TTABLE);
@@ -205,13 +210,16 @@ static int make_arange(lua_State *L)
         lua_insert(L, 1);
     }
     sonde_bind_args args;
-    sonde_bind_args_open(&args, L, 1, "sonde.arange", SONDE_BIND_NAMES("start", "end", "step", "dtype", "requires_grad"));
+    sonde_bind_args_open(&args, L, 1, "sonde.arange",
+                         SONDE_BIND_NAMES("start", "end", "step", "dtype", "requires_grad"));
     double start = sonde_bind_opt_number(&args, 0, 0.0), end = sonde_bind_arg_number(&args, 1);
     double step = sonde_bind_opt_number(&args, 2, 1.0);
     bool whole = true;
-    for (int i = 0; i < 3; i++) whole &= !sonde_bind_given(&args, i) || lua_isinteger(L, sonde_bind_arg_index(&args, i));
+    for (int i = 0; i < 3; i++)
+        whole &= !sonde_bind_given(&args, i) || lua_isinteger(L, sonde_bind_arg_index(&args, i));
     sonde_dtype dtype = sonde_bind_opt_dtype(&args, 3, whole ? SONDE_INT64 : SONDE_FLOAT32);
-    if (step == 0.0 || !isfinite(step)) sonde_bind_arg_fail(&args, 2, "expected a finite step other than 0, got %g", step);
+    if (step == 0.0 || !isfinite(step))
+        sonde_bind_arg_fail(&args, 2, "expected a finite step other than 0, got %g", step);
     double n = ceil((end - start) / step);
     if (!(n >= 0.0)) sonde_bind_raise(L, "sonde.arange: from %g to %g by steps of %g leads nowhere", start, end, step);
     if (n > 0x1p53) sonde_bind_raise(L, "sonde.arange: %g elements are too many", n);
@@ -225,7 +233,8 @@ static int make_arange(lua_State *L)
 static int make_linspace(lua_State *L)
 {
     sonde_bind_args args;
-    sonde_bind_args_open(&args, L, 1, "sonde.linspace", SONDE_BIND_NAMES("start", "end", "steps", "dtype", "requires_grad"));
+    sonde_bind_args_open(&args, L, 1, "sonde.linspace",
+                         SONDE_BIND_NAMES("start", "end", "steps", "dtype", "requires_grad"));
     double start = sonde_bind_arg_number(&args, 0), end = sonde_bind_arg_number(&args, 1);
     int64_t steps = sonde_bind_arg_integer(&args, 2, 0, INT64_MAX);
     sonde_dtype dtype = sonde_bind_opt_dtype(&args, 3, SONDE_FLOAT32);
@@ -236,7 +245,7 @@ static int make_linspace(lua_State *L)
     return finish(L, &args, 4);
 }
 
-/* ---- random ------------------------------------------------------------------------------------------------ */
+/* ---- random -------------------------------------------------------------------------------------------- */
 
 /* rand: uniform in [0, 1); randn: standard normal. */
 static int make_random(lua_State *L)
@@ -246,13 +255,16 @@ static int make_random(lua_State *L)
     int ndim = sonde_bind_args_open_sizes(&args, L, 1, sonde_bind_row_name(L),
                                           SONDE_BIND_NAMES("dtype", "requires_grad", "generator"), shape, 0);
     sonde_dtype dtype = sonde_bind_opt_dtype(&args, 0, SONDE_FLOAT32);
-    if (!sonde_dtype_is_float(dtype)) sonde_bind_arg_fail(&args, 0, "expected float32 or float64, got int64 (see randint)");
+    if (!sonde_dtype_is_float(dtype))
+        sonde_bind_arg_fail(&args, 0, "expected float32 or float64, got int64 (see randint)");
     sonde_stream *stream = sonde_bind_opt_stream(&args, 2, sonde_bind_user_stream(L));
     sonde_tensor **out = sonde_bind_new_tensor(L);
     sonde_bind_check(L, sonde_tensor_new(out, dtype, ndim, shape));
     size_t n = (size_t)sonde_tensor_numel(*out);
-    if (sonde_bind_row_value(L)) sonde_stream_fill_normal(stream, dtype, sonde_tensor_data(*out), n, 0.0, 1.0);
-    else sonde_stream_fill_uniform(stream, dtype, sonde_tensor_data(*out), n, 0.0, 1.0);
+    if (sonde_bind_row_value(L))
+        sonde_stream_fill_normal(stream, dtype, sonde_tensor_data(*out), n, 0.0, 1.0);
+    else
+        sonde_stream_fill_uniform(stream, dtype, sonde_tensor_data(*out), n, 0.0, 1.0);
     return finish(L, &args, 1);
 }
 
@@ -292,9 +304,9 @@ static int make_randperm(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"zeros", make_zeros},       {"ones", make_ones},       {"full", make_full},         {"eye", make_eye},
-    {"arange", make_arange},     {"linspace", make_linspace}, {"randint", make_randint}, {"randperm", make_randperm},
-    {NULL, NULL},
+    {"zeros", make_zeros},     {"ones", make_ones},         {"full", make_full},
+    {"eye", make_eye},         {"arange", make_arange},     {"linspace", make_linspace},
+    {"randint", make_randint}, {"randperm", make_randperm}, {NULL, NULL},
 };
 
 void sonde_bind_tensor_make(lua_State *L)

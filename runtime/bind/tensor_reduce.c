@@ -5,7 +5,7 @@
 
 /* sum, mean, prod, logsumexp: (dim, keepdim); var, std: (dim, keepdim, correction = 1); norm: (dim, keepdim, p = 2).
  * dim is an axis or a list; without it all are reduced. */
-static int l_reduce(lua_State *L)
+static int l_tensor_reduce(lua_State *L)
 {
     sonde_reduction op = (sonde_reduction)sonde_bind_row_value(L);
     sonde_tensor *x = sonde_bind_check_tensor(L, 1);
@@ -23,18 +23,19 @@ static int l_reduce(lua_State *L)
 }
 
 static const sonde_bind_row reductions[] = {
-    {"sum", SONDE_SUM}, {"mean", SONDE_MEAN}, {"var", SONDE_VAR}, {"std", SONDE_STD},
+    {"sum", SONDE_SUM},   {"mean", SONDE_MEAN},           {"var", SONDE_VAR},   {"std", SONDE_STD},
     {"norm", SONDE_NORM}, {"logsumexp", SONDE_LOGSUMEXP}, {"prod", SONDE_PROD}, {NULL, 0},
 };
 
 /* max(), min(): the extremum; (dim, keepdim): values and 1-based indices; (other): element-wise. */
-static int l_extremum(lua_State *L)
+static int l_tensor_extremum(lua_State *L)
 {
     bool maximum = sonde_bind_row_value(L);
     sonde_tensor *x = sonde_bind_check_tensor(L, 1), *other = sonde_bind_test_tensor(L, 2);
     if (other != NULL) {
         lua_settop(L, 2);
-        sonde_bind_check(L, sonde_binary_op(sonde_bind_new_tensor(L), maximum ? SONDE_MAXIMUM : SONDE_MINIMUM, x, other));
+        sonde_bind_check(L,
+                         sonde_binary_op(sonde_bind_new_tensor(L), maximum ? SONDE_MAXIMUM : SONDE_MINIMUM, x, other));
         return sonde_bind_done(L);
     }
     sonde_bind_args args;
@@ -54,7 +55,7 @@ static int l_extremum(lua_State *L)
 }
 
 /* argmax, argmin (dim, keepdim): int64, 1-based; without dim the position in the flattened tensor. */
-static int l_arg_extremum(lua_State *L)
+static int l_tensor_arg_extremum(lua_State *L)
 {
     sonde_tensor *x = sonde_bind_check_tensor(L, 1);
     sonde_bind_args args;
@@ -64,11 +65,12 @@ static int l_arg_extremum(lua_State *L)
     sonde_tensor **values = sonde_bind_new_tensor(L), **flat = sonde_bind_new_tensor(L);
     if (all) sonde_bind_check(L, sonde_reshape(flat, x, 1, (int64_t[]){-1}));
     sonde_tensor **index = sonde_bind_new_tensor(L);
-    sonde_bind_check(L, sonde_extremum(values, index, all ? *flat : x, sonde_bind_row_value(L), &axis, keepdim && !all));
+    sonde_bind_check(L,
+                     sonde_extremum(values, index, all ? *flat : x, sonde_bind_row_value(L), &axis, keepdim && !all));
     return sonde_bind_done(L);
 }
 
-static int l_softmax(lua_State *L)
+static int l_tensor_softmax(lua_State *L)
 {
     sonde_tensor *x = sonde_bind_check_tensor(L, 1);
     sonde_bind_args args;
@@ -76,8 +78,9 @@ static int l_softmax(lua_State *L)
     int axis = sonde_bind_arg_axis(&args, 0, x->ndim);
     sonde_tensor **out = sonde_bind_new_tensor(L);
     int row = sonde_bind_row_value(L);
-    sonde_bind_check(L, row == 0 ? sonde_softmax(out, x, axis) : row == 1 ? sonde_log_softmax(out, x, axis)
-                                                                          : sonde_cumsum(out, x, axis));
+    sonde_bind_check(L, row == 0   ? sonde_softmax(out, x, axis)
+                        : row == 1 ? sonde_log_softmax(out, x, axis)
+                                   : sonde_cumsum(out, x, axis));
     return sonde_bind_done(L);
 }
 
@@ -86,8 +89,8 @@ void sonde_bind_tensor_reduce(lua_State *L)
     static const sonde_bind_row extrema[] = {{"min", 0}, {"max", 1}, {NULL, 0}};
     static const sonde_bind_row arg_extrema[] = {{"argmin", 0}, {"argmax", 1}, {NULL, 0}};
     static const sonde_bind_row along[] = {{"softmax", 0}, {"log_softmax", 1}, {"cumsum", 2}, {NULL, 0}};
-    sonde_bind_add_rows(L, "Tensor:", l_reduce, reductions);
-    sonde_bind_add_rows(L, "Tensor:", l_extremum, extrema);
-    sonde_bind_add_rows(L, "Tensor:", l_arg_extremum, arg_extrema);
-    sonde_bind_add_rows(L, "Tensor:", l_softmax, along);
+    sonde_bind_add_rows(L, "Tensor:", l_tensor_reduce, reductions);
+    sonde_bind_add_rows(L, "Tensor:", l_tensor_extremum, extrema);
+    sonde_bind_add_rows(L, "Tensor:", l_tensor_arg_extremum, arg_extrema);
+    sonde_bind_add_rows(L, "Tensor:", l_tensor_softmax, along);
 }

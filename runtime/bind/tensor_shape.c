@@ -1,10 +1,10 @@
 /* Views, joins and choices of elements: everything that moves elements without computing with them. */
 #include "bind/tensor.h"
 
-/* ---- new sizes --------------------------------------------------------------------------------------------- */
+/* ---- new sizes ----------------------------------------------------------------------------------------- */
 
 /* view, reshape (one size may be -1), expand (-1 keeps a size), tile (how often along each axis). */
-static int l_resize(lua_State *L)
+static int l_tensor_resize(lua_State *L)
 {
     typedef sonde_status resize(sonde_tensor **out, sonde_tensor *x, int ndim, const int64_t *shape);
     static resize *const functions[] = {sonde_view, sonde_reshape, sonde_expand, sonde_tile};
@@ -12,13 +12,14 @@ static int l_resize(lua_State *L)
     sonde_tensor *x = sonde_bind_check_tensor(L, 1);
     int64_t shape[SONDE_MAX_DIMS];
     sonde_bind_args args;
-    int ndim = sonde_bind_args_open_sizes(&args, L, 2, sonde_bind_row_name(L), SONDE_BIND_NAMES(NULL), shape, row == 3 ? 0 : -1);
+    int ndim = sonde_bind_args_open_sizes(&args, L, 2, sonde_bind_row_name(L), SONDE_BIND_NAMES(NULL), shape,
+                                          row == 3 ? 0 : -1);
     sonde_bind_check(L, functions[row](sonde_bind_new_tensor(L), x, ndim, shape));
     return sonde_bind_done(L);
 }
 
 /* flatten(start_dim = 1, end_dim = -1) */
-static int l_flatten(lua_State *L)
+static int l_tensor_flatten(lua_State *L)
 {
     sonde_tensor *x = sonde_bind_check_tensor(L, 1);
     sonde_bind_args args;
@@ -29,14 +30,16 @@ static int l_flatten(lua_State *L)
     int64_t shape[SONDE_MAX_DIMS] = {1};
     int n = 0;
     for (int d = 0; d < x->ndim; d++) {
-        if (d > start && d <= end) shape[n - 1] *= x->shape[d];
-        else shape[n++] = x->shape[d];
+        if (d > start && d <= end)
+            shape[n - 1] *= x->shape[d];
+        else
+            shape[n++] = x->shape[d];
     }
     sonde_bind_check(L, sonde_reshape(sonde_bind_new_tensor(L), x, n > 0 ? n : 1, shape));
     return sonde_bind_done(L);
 }
 
-static int l_unsqueeze(lua_State *L)
+static int l_tensor_unsqueeze(lua_State *L)
 {
     sonde_tensor *x = sonde_bind_check_tensor(L, 1);
     sonde_bind_args args;
@@ -46,7 +49,7 @@ static int l_unsqueeze(lua_State *L)
     return sonde_bind_done(L);
 }
 
-static int l_squeeze(lua_State *L)
+static int l_tensor_squeeze(lua_State *L)
 {
     sonde_tensor *x = sonde_bind_check_tensor(L, 1);
     sonde_bind_args args;
@@ -56,9 +59,9 @@ static int l_squeeze(lua_State *L)
     return sonde_bind_done(L);
 }
 
-/* ---- order of axes ----------------------------------------------------------------------------------------- */
+/* ---- order of axes ------------------------------------------------------------------------------------- */
 
-static int l_transpose(lua_State *L)
+static int l_tensor_transpose(lua_State *L)
 {
     sonde_tensor *x = sonde_bind_check_tensor(L, 1);
     sonde_bind_args args;
@@ -68,17 +71,20 @@ static int l_transpose(lua_State *L)
     return sonde_bind_done(L);
 }
 
-static int l_t(lua_State *L)
+static int l_tensor_t(lua_State *L)
 {
     sonde_tensor *x = sonde_bind_check_tensor(L, 1);
-    if (x->ndim > 2) sonde_bind_raise(L, "Tensor:t: at most 2 axes, this tensor has %d (use transpose or permute)", x->ndim);
+    if (x->ndim > 2)
+        sonde_bind_raise(L, "Tensor:t: at most 2 axes, this tensor has %d (use transpose or permute)", x->ndim);
     sonde_tensor **out = sonde_bind_new_tensor(L);
-    if (x->ndim == 2) sonde_bind_check(L, sonde_transpose(out, x, 0, 1));
-    else *out = sonde_tensor_retain(x);
+    if (x->ndim == 2)
+        sonde_bind_check(L, sonde_transpose(out, x, 0, 1));
+    else
+        *out = sonde_tensor_retain(x);
     return sonde_bind_done(L);
 }
 
-static int l_permute(lua_State *L)
+static int l_tensor_permute(lua_State *L)
 {
     sonde_tensor *x = sonde_bind_check_tensor(L, 1);
     if (lua_type(L, 2) != LUA_TTABLE) { /* permute(2, 1) is permute({2, 1}) */
@@ -96,21 +102,21 @@ static int l_permute(lua_State *L)
     return sonde_bind_done(L);
 }
 
-static int l_contiguous(lua_State *L)
+static int l_tensor_contiguous(lua_State *L)
 {
     sonde_tensor *x = sonde_bind_check_tensor(L, 1);
     sonde_bind_check(L, sonde_contiguous(sonde_bind_new_tensor(L), x));
     return sonde_bind_done(L);
 }
 
-static int l_clone(lua_State *L)
+static int l_tensor_clone(lua_State *L)
 {
     sonde_tensor *x = sonde_bind_check_tensor(L, 1);
     sonde_bind_check(L, sonde_clone(sonde_bind_new_tensor(L), x));
     return sonde_bind_done(L);
 }
 
-static int l_to(lua_State *L)
+static int l_tensor_to(lua_State *L)
 {
     sonde_tensor *x = sonde_bind_check_tensor(L, 1);
     sonde_bind_args args;
@@ -121,7 +127,7 @@ static int l_to(lua_State *L)
     return sonde_bind_done(L);
 }
 
-/* ---- choosing ---------------------------------------------------------------------------------------------- */
+/* ---- choosing ------------------------------------------------------------------------------------------ */
 
 /* The 0-based position of 1-based `at` (negative: from the end) on an axis. */
 static int64_t arg_position(const sonde_bind_args *args, int i, int64_t size)
@@ -134,7 +140,7 @@ static int64_t arg_position(const sonde_bind_args *args, int i, int64_t size)
 }
 
 /* narrow(dim, start, length) */
-static int l_narrow(lua_State *L)
+static int l_tensor_narrow(lua_State *L)
 {
     sonde_tensor *x = sonde_bind_check_tensor(L, 1);
     sonde_bind_args args;
@@ -152,7 +158,7 @@ static int l_narrow(lua_State *L)
 }
 
 /* select(dim, index): the axis goes. */
-static int l_select(lua_State *L)
+static int l_tensor_select(lua_State *L)
 {
     sonde_tensor *x = sonde_bind_check_tensor(L, 1);
     sonde_bind_args args;
@@ -165,7 +171,7 @@ static int l_select(lua_State *L)
 }
 
 /* index_select(dim, index), gather(dim, index): index is an int64 tensor, 1-based; a list will do as well. */
-static int l_pick(lua_State *L)
+static int l_tensor_pick(lua_State *L)
 {
     sonde_tensor *x = sonde_bind_check_tensor(L, 1);
     const char *callee = sonde_bind_row_name(L);
@@ -176,11 +182,12 @@ static int l_pick(lua_State *L)
                               ? sonde_bind_tensor_from_table(L, sonde_bind_arg_index(&args, 1), SONDE_INT64, callee)
                               : sonde_bind_arg_tensor(&args, 1);
     sonde_tensor **out = sonde_bind_new_tensor(L);
-    sonde_bind_check(L, sonde_bind_row_value(L) ? sonde_gather(out, x, axis, index) : sonde_index_select(out, x, axis, index));
+    sonde_bind_check(L, sonde_bind_row_value(L) ? sonde_gather(out, x, axis, index)
+                                                : sonde_index_select(out, x, axis, index));
     return sonde_bind_done(L);
 }
 
-/* ---- functions of several tensors ------------------------------------------------------------------------------ */
+/* ---- functions of several tensors ---------------------------------------------------------------------- */
 
 /* cat(tensors, dim = 1), stack(tensors, dim = 1) */
 static int f_join(lua_State *L)
@@ -227,16 +234,26 @@ static int f_einsum(lua_State *L)
     const char *equation = luaL_checkstring(L, 1);
     sonde_tensor *in[SONDE_OP_MAX_IN];
     int n = lua_gettop(L) - 1;
-    if (n < 1 || n > SONDE_OP_MAX_IN) sonde_bind_raise(L, "sonde.einsum: expected 1 to %d tensors, got %d", SONDE_OP_MAX_IN, n);
+    if (n < 1 || n > SONDE_OP_MAX_IN)
+        sonde_bind_raise(L, "sonde.einsum: expected 1 to %d tensors, got %d", SONDE_OP_MAX_IN, n);
     for (int i = 0; i < n; i++) in[i] = sonde_bind_check_tensor(L, i + 2);
     sonde_bind_check(L, sonde_einsum(sonde_bind_new_tensor(L), equation, n, in));
     return sonde_bind_done(L);
 }
 
 static const luaL_Reg methods[] = {
-    {"flatten", l_flatten},       {"unsqueeze", l_unsqueeze}, {"squeeze", l_squeeze}, {"transpose", l_transpose},
-    {"t", l_t},                   {"permute", l_permute},     {"contiguous", l_contiguous}, {"clone", l_clone},
-    {"to", l_to},                 {"narrow", l_narrow},       {"select", l_select},   {NULL, NULL},
+    {"flatten", l_tensor_flatten},
+    {"unsqueeze", l_tensor_unsqueeze},
+    {"squeeze", l_tensor_squeeze},
+    {"transpose", l_tensor_transpose},
+    {"t", l_tensor_t},
+    {"permute", l_tensor_permute},
+    {"contiguous", l_tensor_contiguous},
+    {"clone", l_tensor_clone},
+    {"to", l_tensor_to},
+    {"narrow", l_tensor_narrow},
+    {"select", l_tensor_select},
+    {NULL, NULL},
 };
 
 void sonde_bind_tensor_shape(lua_State *L)
@@ -244,8 +261,8 @@ void sonde_bind_tensor_shape(lua_State *L)
     static const sonde_bind_row sizes[] = {{"view", 0}, {"reshape", 1}, {"expand", 2}, {"tile", 3}, {NULL, 0}};
     static const sonde_bind_row picks[] = {{"index_select", 0}, {"gather", 1}, {NULL, 0}};
     luaL_setfuncs(L, methods, 0);
-    sonde_bind_add_rows(L, "Tensor:", l_resize, sizes);
-    sonde_bind_add_rows(L, "Tensor:", l_pick, picks);
+    sonde_bind_add_rows(L, "Tensor:", l_tensor_resize, sizes);
+    sonde_bind_add_rows(L, "Tensor:", l_tensor_pick, picks);
 }
 
 void sonde_bind_tensor_join(lua_State *L)

@@ -1,7 +1,8 @@
 /* guard — what keeps a run safe from the outside: signals.
  *
- * Signals:   while a watch is on, the first SIGINT or SIGTERM only raises a flag, so that the step at work is finished and the
- *            file closed; the second ends the process at once with 128 + its number (the run file stays recoverable).
+ * Signals:   while a watch is on, the first SIGINT or SIGTERM only raises a flag, so that the step at work is finished
+ *            and the file closed; the second ends the process at once with 128 + its number (the run file stays
+ *            recoverable).
  *            Watches nest; the last one to end brings the old handlers back. SIGINT stays ignored where it was (nohup).
  *            SIGXFSZ is ignored meanwhile, so that a file-size limit is a failed write with a message and no death.
  * Threads:   the flag belongs to the process; begin and end come from one thread.

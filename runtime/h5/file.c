@@ -28,22 +28,22 @@ static sonde_status check_exists(const char *path)
 /* Opens for reading, through SWMR where that is the only way. */
 static sonde_status open_reading(sonde_h5_file *f)
 {
-    char reason[512];
     scoped hid_t access_list = h5_file_access(H5F_LIBVER_V18);
     f->id = H5Fopen(f->path, H5F_ACC_RDONLY, access_list);
-    if (f->id < 0 && strstr(h5_reason(reason), "already open for write")) {
+    if (f->id < 0 && strstr(h5_reason(), "already open for write")) {
         f->id = H5Fopen(f->path, H5F_ACC_RDONLY | H5F_ACC_SWMR_READ, access_list);
         if (f->id < 0) return h5_fail(SONDE_EIO, "'%s' is being written, or was when its writer was killed", f->path);
     }
     if (f->id < 0) {
-        bool is_hdf5 = H5Fis_hdf5(f->path) > 0;
-        return is_hdf5 ? sonde_fail(SONDE_EFORMAT, "'%s' is damaged: %s", f->path, reason)
-                       : sonde_fail(SONDE_EFORMAT, "'%s' is not an HDF5 file", f->path);
+        sonde_status damaged = h5_fail(SONDE_EFORMAT, "'%s' is damaged", f->path);
+        return H5Fis_hdf5(f->path) > 0 ? damaged : sonde_fail(SONDE_EFORMAT, "'%s' is not an HDF5 file", f->path);
     }
     unsigned intent = 0; /* what this process writes itself is opened as its writer has it */
     H5Fget_intent(f->id, &intent);
     f->live = intent & (H5F_ACC_SWMR_READ | H5F_ACC_SWMR_WRITE);
-    sonde_status status = intent & H5F_ACC_RDWR ? SONDE_OK : h5_try(f->id, f->path);
+    char what[4200];
+    snprintf(what, sizeof what, "'%s'", f->path);
+    sonde_status status = intent & H5F_ACC_RDWR ? SONDE_OK : h5_try(f->id, what);
     if (status != SONDE_OK) h5_close_id(&f->id);
     return status;
 }
@@ -150,7 +150,7 @@ static hid_t open_object(sonde_h5_file *f, const char *path)
         if (type == H5I_GROUP || type == H5I_DATASET) return object;
         h5_close_id(&object);
     }
-    H5Eclear2(H5E_DEFAULT);
+    h5_forget_reason();
     sonde_fail(SONDE_EARG, "%s does not exist", name_of(f, path, what));
     return H5I_INVALID_HID;
 }
@@ -304,7 +304,7 @@ static sonde_status axis_names(hid_t dataset, sonde_h5_value *out)
             H5DSiterate_scales(dataset, (unsigned)d, NULL, take_name, &names[d]);
         pointers[d] = names[d].text;
     }
-    H5Eclear2(H5E_DEFAULT);
+    h5_forget_reason();
     return h5_pack_text(out, ndim, pointers, false);
 }
 

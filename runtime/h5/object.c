@@ -24,7 +24,7 @@ sonde_h5_kind h5_kind(hid_t file, const char *path)
 {
     scoped hid_t object = H5Oopen(file, path, H5P_DEFAULT);
     H5I_type_t type = object < 0 ? H5I_BADID : H5Iget_type(object);
-    H5Eclear2(H5E_DEFAULT);
+    h5_forget_reason();
     return type == H5I_GROUP ? SONDE_H5_GROUP : type == H5I_DATASET ? SONDE_H5_DATASET : SONDE_H5_NOTHING;
 }
 

@@ -107,7 +107,7 @@ static sonde_status readable_rows(hid_t dataset, int ndim, const hsize_t *shape,
             if (data[i] < 0) usable = i, good = false;
         rows += usable;
     }
-    H5Eclear2(H5E_DEFAULT);
+    h5_forget_reason();
     sonde_free(data);
     *out = rows;
     return SONDE_OK;
@@ -232,7 +232,7 @@ static sonde_status try_file(const char *path)
 {
     scoped hid_t access = h5_file_access(H5F_LIBVER_V110);
     scoped hid_t file = H5Fopen(path, H5F_ACC_RDONLY, access);
-    return file < 0 ? h5_fail(SONDE_EFORMAT, "'%s' cannot be opened", path) : h5_try(file, path);
+    return file < 0 ? h5_fail(SONDE_EFORMAT, "it cannot be opened") : h5_try(file, "it");
 }
 
 static sonde_status mend(const h5_place *place, trimmed *sum)
@@ -243,7 +243,6 @@ static sonde_status mend(const h5_place *place, trimmed *sum)
     if (status == SONDE_OK) status = try_file(place->tmp);
     if (status == SONDE_OK) status = trim_file(place->tmp, sum);
     h5_leave();
-    if (status != SONDE_OK) sonde_fail_within("'%s': ", place->part);
     return status;
 }
 
@@ -285,7 +284,10 @@ sonde_status sonde_h5_recover(const char *part_path, bool force, sonde_h5_recove
     SONDE_TRY(check_part(&place, part_path, force));
     SONDE_TRY(h5_place_lock(&place));
     sonde_status status = recover(&place, out);
-    if (status != SONDE_OK) unlink(place.tmp);
+    if (status != SONDE_OK) {
+        unlink(place.tmp);
+        sonde_fail_within("'%s' cannot be recovered: ", place.part);
+    }
     h5_place_unlock(&place);
     return status;
 }

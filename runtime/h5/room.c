@@ -13,8 +13,10 @@ static pthread_cond_t served = PTHREAD_COND_INITIALIZER;
 static uint64_t next_ticket, now_serving;
 
 static atomic_bool initialised;
-static int64_t abandoned;                /* ids of files given up; only touched inside the room */
-static _Thread_local bool thread_silent; /* HDF5 keeps the printing of errors per thread */
+static int64_t abandoned; /* ids of files given up; only touched inside the room */
+static _Thread_local char last_reason[512];
+
+static herr_t keep_reason(hid_t stack, void *context);
 
 void h5_enter(void)
 {
@@ -27,11 +29,9 @@ void h5_enter(void)
         H5open();
         initialised = true;
     }
-    if (!thread_silent) {
-        H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-        thread_silent = true;
-    }
-    H5Eclear2(H5E_DEFAULT);
+    /* Of this thread; each time, since the high-level library forgets to set it back where it fails itself. */
+    H5Eset_auto2(H5E_DEFAULT, keep_reason, NULL);
+    h5_forget_reason();
 }
 
 void h5_leave(void)
@@ -46,7 +46,16 @@ void h5_leave(void)
 
 static herr_t take_innermost(unsigned n, const H5E_error2_t *error, void *context)
 {
-    if (n == 0 && error->desc) snprintf(context, 512, "%s", error->desc);
+    (void)context;
+    if (n == 0) snprintf(last_reason, sizeof last_reason, "%s", error->desc ? error->desc : "");
+    return 0;
+}
+
+/* HDF5 calls this instead of printing, while its stack of messages is there: the next call, even one that closes
+ * something, would clear it. */
+static herr_t keep_reason(hid_t stack, void *context)
+{
+    H5Ewalk2(stack, H5E_WALK_UPWARD, take_innermost, context);
     return 0;
 }
 
@@ -65,24 +74,24 @@ static void shorten(char *reason)
     memmove(reason, quoted, strlen(quoted) + 1);
 }
 
-const char *h5_reason(char reason[static 512])
+const char *h5_reason(void)
 {
-    *reason = '\0';
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_innermost, reason);
-    H5Eclear2(H5E_DEFAULT);
-    shorten(reason);
-    return reason;
+    shorten(last_reason);
+    return last_reason;
 }
+
+void h5_forget_reason(void) { *last_reason = '\0'; }
 
 sonde_status h5_fail(sonde_status code, const char *format, ...)
 {
-    char text[1024], reason[512];
+    char text[1024];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    h5_reason(reason);
-    return *reason ? sonde_fail(code, "%s: %s", text, reason) : sonde_fail(code, "%s", text);
+    sonde_status status = *last_reason ? sonde_fail(code, "%s: %s", text, h5_reason()) : sonde_fail(code, "%s", text);
+    h5_forget_reason();
+    return status;
 }
 
 /* ---- files and ids ------------------------------------------------------------------------------------- */

@@ -17,8 +17,9 @@
 void h5_enter(void);
 void h5_leave(void);
 
-/* HDF5's innermost message, shortened, "" if there is none; forgets it. */
-const char *h5_reason(char reason[static 512]);
+/* The innermost message of HDF5's latest failure in this thread, shortened; "" if there was none. */
+const char *h5_reason(void);
+void h5_forget_reason(void); /* after a failure that was expected */
 /* sonde_fail(code, "<format>: <HDF5's innermost message>"); the reason is left out if HDF5 has none. */
 sonde_status h5_fail(sonde_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -52,7 +53,7 @@ sonde_status h5_read_attribute(hid_t object, const char *name, const char *what,
 
 /* Reads everything that could crash HDF5 in a child process first; EFORMAT if it does. `file` must be open for reading
  * only (a child that flushed would spoil it). About 5 ms. (trial.c) */
-sonde_status h5_try(hid_t file, const char *path);
+sonde_status h5_try(hid_t file, const char *what);
 
 /* ---- objects (object.c) -------------------------------------------------------------------------------- */
 

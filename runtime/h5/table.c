@@ -62,14 +62,6 @@ static hid_t creation_list(const sonde_group *group, const sonde_record_variable
     return H5I_INVALID_HID;
 }
 
-/* Uncompressed rows go straight to the file: with a chunk cache each flush would write whole chunks for a few rows. */
-static hid_t dataset_access(bool compressed)
-{
-    hid_t list = H5Pcreate(H5P_DATASET_ACCESS);
-    if (list >= 0 && !compressed) H5Pset_chunk_cache(list, 0, 0, 1.0);
-    return list;
-}
-
 static hid_t create_variable(hid_t parent, const sonde_group *group, const sonde_record_variable *v)
 {
     hsize_t now[SONDE_RECORD_AXES + 1] = { 0 }, most[SONDE_RECORD_AXES + 1] = { H5S_UNLIMITED };
@@ -77,8 +69,7 @@ static hid_t create_variable(hid_t parent, const sonde_group *group, const sonde
         now[d + 1] = most[d + 1] = (hsize_t)sonde_group_axis_at(group, v->axes[d])->length;
     scoped hid_t space = H5Screate_simple(v->n_axes + 1, now, most);
     scoped hid_t create = creation_list(group, v);
-    scoped hid_t access = dataset_access(is_compressed(group, v));
-    return H5Dcreate2(parent, v->name, cell_type(v->type), space, H5P_DEFAULT, create, access);
+    return H5Dcreate2(parent, v->name, cell_type(v->type), space, H5P_DEFAULT, create, H5P_DEFAULT);
 }
 
 /* ---- coordinates --------------------------------------------------------------------------------------- */

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { STRINGS_AT_ONCE = 1 << 16, SECONDS_FOR_EACH = 10 };
+enum { STRINGS_AT_ONCE = 1 << 16, SECONDS_FOR_EACH = 5 };
 
 /* Does reading this type touch the heaps? */
 static bool is_variable(hid_t type)
@@ -68,26 +68,49 @@ static void read_variable_dataset(hid_t dataset)
     }
 }
 
-static herr_t read_object(hid_t file, const char *name, const H5O_info_t *info, void *context)
+/* H5Ovisit would stop at the first damaged object; groups that were seen are remembered, since links can form rings. */
+typedef struct seen {
+    haddr_t *group;
+    size_t n;
+} seen;
+
+static bool is_new(seen *groups, hid_t group)
 {
+    H5O_info_t info;
+    if (H5Oget_info2(group, &info, H5O_INFO_BASIC) < 0) return false;
+    for (size_t i = 0; i < groups->n; i++)
+        if (groups->group[i] == info.addr) return false;
+    haddr_t *grown = realloc(groups->group, (groups->n + 1) * sizeof *grown);
+    if (!grown) return false;
+    groups->group = grown;
+    grown[groups->n++] = info.addr;
+    return true;
+}
+
+static herr_t read_object(hid_t parent, const char *name, const H5L_info_t *link, void *context)
+{
+    if (link && link->type != H5L_TYPE_HARD) return 0;
     alarm(SECONDS_FOR_EACH);
-    hid_t object = H5Oopen(file, name, H5P_DEFAULT);
+    hid_t object = H5Oopen(parent, name, H5P_DEFAULT);
     if (object < 0) return 0;
     hsize_t at = 0;
-    H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_NATIVE, &at, read_attribute, context);
-    if (info->type == H5O_TYPE_DATASET) read_variable_dataset(object);
+    H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_NATIVE, &at, read_attribute, NULL);
+    if (H5Iget_type(object) == H5I_DATASET) read_variable_dataset(object);
+    at = 0;
+    if (H5Iget_type(object) == H5I_GROUP && is_new(context, object))
+        H5Literate(object, H5_INDEX_NAME, H5_ITER_NATIVE, &at, read_object, context);
     H5Oclose(object);
     return 0;
 }
 
-sonde_status h5_try(hid_t file, const char *path)
+sonde_status h5_try(hid_t file, const char *what)
 {
     int ends[2];
     if (pipe(ends)) return SONDE_OK; /* no descriptors left: whatever comes next will say so */
     pid_t child = fork();
     if (child == 0) {
         close(ends[0]);
-        H5Ovisit2(file, H5_INDEX_NAME, H5_ITER_NATIVE, read_object, NULL, H5O_INFO_BASIC);
+        read_object(file, "/", NULL, &(seen){ 0 });
         _exit(write(ends[1], "", 1) == 1 ? 0 : 1);
     }
     close(ends[1]);
@@ -98,5 +121,5 @@ sonde_status h5_try(hid_t file, const char *path)
     close(ends[0]);
     if (child < 0) return SONDE_OK;
     while (waitpid(child, NULL, 0) < 0 && errno == EINTR) continue;
-    return n == 1 ? SONDE_OK : sonde_fail(SONDE_EFORMAT, "'%s' is damaged: its strings cannot be read", path);
+    return n == 1 ? SONDE_OK : sonde_fail(SONDE_EFORMAT, "%s is damaged: its strings cannot be read", what);
 }

@@ -30,11 +30,14 @@ static sonde_status set_root(hid_t file, const sonde_h5_run *run)
     return h5_set_attribute(root, "wall_seconds", &seconds);
 }
 
+/* No chunk cache: uncompressed rows go straight to the file (with one, each flush would write whole chunks for a few
+ * rows), compressed chunks are written whole, and memory stays flat. It must be the file's setting: the start of SWMR
+ * opens every dataset anew and forgets what was set for it alone. */
 static sonde_status create_part(sonde_h5_writer *w, const sonde_h5_run *run)
 {
     scoped hid_t access = h5_file_access(H5F_LIBVER_V110);
     scoped hid_t create = H5Pcreate(H5P_FILE_CREATE);
-    if (access < 0 || create < 0 ||
+    if (access < 0 || create < 0 || H5Pset_cache(access, 0, 0, 0, 1.0) < 0 ||
         H5Pset_link_creation_order(create, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED) < 0)
         return h5_fail(SONDE_ENOMEM, "'%s' cannot be made", w->place.part);
     w->file = H5Fcreate(w->place.part, H5F_ACC_EXCL, create, access);
@@ -50,7 +53,7 @@ static void close_file(sonde_h5_writer *w)
 {
     for (int i = 0; i < w->n_tables; i++) h5_table_close(&w->tables[i]);
     w->n_tables = 0;
-    h5_close_id(&w->file);
+    if (w->file >= 0 && H5Fclose(w->file) < 0) h5_abandon(w->file);
     w->file = H5I_INVALID_HID;
 }
 

@@ -17,11 +17,11 @@ void h5_writer_die(sonde_h5_writer *w)
     snprintf(w->failure, sizeof w->failure,
              "'%.500s': %.600s; nothing more is written, what was is safe: mend the cause, then `sonde recover %.500s`",
              w->place.part, sonde_message(), w->place.part);
+    if (w->history) sonde_history_fail(w->history, SONDE_EIO, w->failure);
     pthread_mutex_lock(&w->mutex);
     atomic_store(&w->failed, true);
     pthread_cond_broadcast(&w->done);
     pthread_mutex_unlock(&w->mutex);
-    if (w->history) sonde_history_fail(w->history, SONDE_EIO, w->failure);
 }
 
 /* ---- one round ----------------------------------------------------------------------------------------- */

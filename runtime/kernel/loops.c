@@ -8,7 +8,9 @@ extern const sonde_loops sonde_loop_table_f32, sonde_loop_table_f64, sonde_loop_
 
 const sonde_loops *sonde_loops_of(sonde_dtype dtype)
 {
-    return dtype == SONDE_FLOAT32 ? &sonde_loop_table_f32 : dtype == SONDE_FLOAT64 ? &sonde_loop_table_f64 : &sonde_loop_table_i64;
+    return dtype == SONDE_FLOAT32   ? &sonde_loop_table_f32
+           : dtype == SONDE_FLOAT64 ? &sonde_loop_table_f64
+                                    : &sonde_loop_table_i64;
 }
 
 /* ---- loops ---------------------------------------------------------------------------------------------- */
@@ -42,6 +44,7 @@ int64_t sonde_to_int64(double value)
 }
 
 #define SAME(v) (v)
+#define WHOLE(v) sonde_to_int64((double)(v))
 #define COPY(NAME, TO, FROM, CONVERT)                                                              \
     static void NAME(void *out, const void *in, const sonde_loop *loop)                            \
     {                                                                                              \
@@ -61,8 +64,8 @@ COPY(copy_f32_f64, float, double, SAME)
 COPY(copy_f64_f32, double, float, SAME)
 COPY(copy_f32_i64, float, int64_t, SAME)
 COPY(copy_f64_i64, double, int64_t, SAME)
-COPY(copy_i64_f32, int64_t, float, sonde_to_int64)
-COPY(copy_i64_f64, int64_t, double, sonde_to_int64)
+COPY(copy_i64_f32, int64_t, float, WHOLE)
+COPY(copy_i64_f64, int64_t, double, WHOLE)
 
 void sonde_copy_kernel(sonde_dtype out_dtype, void *out, sonde_dtype in_dtype, const void *in, const sonde_loop *loop)
 {
@@ -78,8 +81,8 @@ void sonde_copy_kernel(sonde_dtype out_dtype, void *out, sonde_dtype in_dtype, c
 
 /* ---- indices -------------------------------------------------------------------------------------------- */
 
-void sonde_index_select_kernel(size_t size, void *out, const void *in, const int64_t *index, int64_t first, int64_t outer,
-                               int64_t n, int64_t n_index, int64_t inner)
+void sonde_index_select_kernel(size_t size, void *out, const void *in, const int64_t *index, int64_t first,
+                               int64_t outer, int64_t n, int64_t n_index, int64_t inner)
 {
     const size_t row = size * (size_t)inner;
     char *y = out;

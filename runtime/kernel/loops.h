@@ -1,8 +1,8 @@
 /* loops — what the operators of room autograd run on: element-wise, reductions, softmax, indexing, losses,
  * normalisation; and copies for room tensor. The contract of kernel.h holds here too.
  *
- * Layouts:  strided operators take a sonde_loop; the others contiguous arrays seen as [outer, n, inner], the middle axis
- *           being the one that is reduced, normalised, indexed …
+ * Layouts:  strided operators take a sonde_loop; the others contiguous arrays seen as [outer, n, inner], the middle
+ *           axis being the one that is reduced, normalised, indexed …
  * Backward: dx (+)= …: `add` says whether to add. Sums over float32 run in double, over float64 in fixed blocks.
  * Tables:   one set of functions per dtype; an entry is NULL where the dtype has no such operator (int64).
  */
@@ -47,8 +47,8 @@ void sonde_copy_kernel(sonde_dtype out_dtype, void *out, sonde_dtype in_dtype, c
 int64_t sonde_to_int64(double value);
 
 /* out[o, j, :] = in[o, index[j], :]; index from `first`, already checked. Rows are `inner` elements of `size` bytes. */
-void sonde_index_select_kernel(size_t size, void *out, const void *in, const int64_t *index, int64_t first, int64_t outer,
-                               int64_t n, int64_t n_index, int64_t inner);
+void sonde_index_select_kernel(size_t size, void *out, const void *in, const int64_t *index, int64_t first,
+                               int64_t outer, int64_t n, int64_t n_index, int64_t inner);
 /* The position of the first index outside low..high, or -1. */
 int64_t sonde_index_check_kernel(const int64_t *index, int64_t n, int64_t low, int64_t high);
 
@@ -68,7 +68,7 @@ typedef struct sonde_loops {
     void (*binary_backward)(sonde_binary op, int side, void *d, const void *dy, const void *a, const void *b,
                             const sonde_loop *loop, bool add);
     void (*unary)(sonde_unary op, void *y, const void *x, size_t n); /* y may be x */
-    /* y is read by EXP, SQRT, RSQRT, RECIPROCAL; neither by NEG, SIGN, FLOOR, CEIL, ROUND; x by the others; NULL if not read */
+    /* EXP, SQRT, RSQRT, RECIPROCAL read y; NEG, SIGN, FLOOR, CEIL, ROUND nothing; the others x. NULL if not read. */
     void (*unary_backward)(sonde_unary op, void *dx, const void *dy, const void *x, const void *y, size_t n, bool add);
     void (*clamp)(void *y, const void *x, size_t n, double low, double high); /* y may be x; NaN stays */
     void (*clamp_backward)(void *dx, const void *dy, const void *x, size_t n, double low, double high, bool add);
@@ -94,21 +94,21 @@ typedef struct sonde_loops {
     /* dx[o, index[j], :] += dy[o, j, :] */
     void (*index_add)(void *dx, const void *dy, const int64_t *index, int64_t first, int64_t outer, int64_t n,
                       int64_t n_index, int64_t inner);
-    /* y[...] = x[... + (index[...] - 1) * stride]; the loop's operands: y, x, index. Scatter: dx[…] += dy[...] the same way. */
+    /* y[...] = x[... + (index[...] - 1) * stride]; the loop's operands: y, x, index. gather_add: dx[…] += dy[...] */
     void (*gather)(void *y, const void *x, const int64_t *index, int64_t stride, const sonde_loop *loop);
     void (*gather_add)(void *dx, const void *dy, const int64_t *index, int64_t stride, const sonde_loop *loop);
 
-    /* Cross-entropy from logits; `p` receives the softmax for the backward. label [outer, inner], 1-based, checked; weight
-     * [n] or NULL. loss [outer, inner]; returns the sum of the labels' weights (of those not ignored). */
+    /* Cross-entropy from logits; `p` receives the softmax for the backward. label [outer, inner], 1-based, checked;
+     * weight [n] or NULL. loss [outer, inner]; returns the sum of the labels' weights (of those not ignored). */
     double (*cross_entropy)(void *loss, void *p, const void *x, const int64_t *label, const void *weight, int64_t outer,
                             int64_t n, int64_t inner, const sonde_cross_entropy_args *args);
     /* dx (+)= scale * dy * ∂loss/∂x; dy [outer, inner], or one number for all if `one` */
-    void (*cross_entropy_backward)(void *dx, const void *dy, bool one, double scale, const void *p, const int64_t *label,
-                                   const void *weight, int64_t outer, int64_t n, int64_t inner,
+    void (*cross_entropy_backward)(void *dx, const void *dy, bool one, double scale, const void *p,
+                                   const int64_t *label, const void *weight, int64_t outer, int64_t n, int64_t inner,
                                    const sonde_cross_entropy_args *args, bool add);
     /* The same with a distribution per row as the target, [outer, n, inner]. */
-    void (*cross_entropy_soft)(void *loss, void *p, const void *x, const void *target, const void *weight, int64_t outer,
-                               int64_t n, int64_t inner, const sonde_cross_entropy_args *args);
+    void (*cross_entropy_soft)(void *loss, void *p, const void *x, const void *target, const void *weight,
+                               int64_t outer, int64_t n, int64_t inner, const sonde_cross_entropy_args *args);
     void (*cross_entropy_soft_backward)(void *dx, const void *dy, bool one, double scale, const void *p,
                                         const void *target, const void *weight, int64_t outer, int64_t n, int64_t inner,
                                         const sonde_cross_entropy_args *args, bool add);
@@ -123,7 +123,8 @@ typedef struct sonde_loops {
                          const void *weight, const void *pos_weight, size_t n, bool add);
 
     /* x [outer, channels, inner]: mean and biased variance of each channel, two passes */
-    void (*channel_moments)(double *mean, double *variance, const void *x, int64_t outer, int64_t channels, int64_t inner);
+    void (*channel_moments)(double *mean, double *variance, const void *x, int64_t outer, int64_t channels,
+                            int64_t inner);
     /* y = (x - mean) * scale + shift, by channel */
     void (*channel_affine)(void *y, const void *x, const double *mean, const double *scale, const double *shift,
                            int64_t outer, int64_t channels, int64_t inner);
@@ -132,7 +133,8 @@ typedef struct sonde_loops {
                          int64_t channels, int64_t inner);
     /* dx (+)= scale * (dy - a - (x - mean) * b), by channel */
     void (*channel_backward)(void *dx, const void *dy, const void *x, const double *mean, const double *scale,
-                             const double *a, const double *b, int64_t outer, int64_t channels, int64_t inner, bool add);
+                             const double *a, const double *b, int64_t outer, int64_t channels, int64_t inner,
+                             bool add);
 } sonde_loops;
 
 const sonde_loops *sonde_loops_of(sonde_dtype dtype);

@@ -202,4 +202,6 @@ sonde_status sonde_init_lecun_uniform_(sonde_tensor *w, sonde_stream *s);
 sonde_status sonde_init_lecun_normal_(sonde_tensor *w, sonde_stream *s);
 sonde_status sonde_init_orthogonal_(sonde_tensor *w, sonde_stream *s, double gain); /* QR of a Gaussian, sign-fixed */
 
+#include "nn/recurrent.h"
+
 #endif

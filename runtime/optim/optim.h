@@ -13,7 +13,9 @@
 
 typedef struct sonde_optimizer sonde_optimizer;
 
-/* rule: "SGD", "Adam", "AdamW", "RMSprop". Unknown names are EARG with the list of those there are. */
+/* rule: "SGD", "Adam", "AdamW", "RMSprop", "Adamax", "NAdam", "RAdam", "Adagrad", "Adadelta", "Rprop", "ASGD", "Lion",
+ * "Muon" (matrices only) or "LBFGS" (one group; steps by sonde_optimizer_step_closure alone). Unknown names are EARG with
+ * the list of those there are. */
 sonde_status sonde_optimizer_new(sonde_optimizer **out, const char *rule);
 sonde_optimizer *sonde_optimizer_retain(sonde_optimizer *o);
 void sonde_optimizer_release(sonde_optimizer *o);
@@ -35,10 +37,15 @@ sonde_status sonde_optimizer_set(sonde_optimizer *o, int group, const char *opti
 sonde_status sonde_optimizer_get(const sonde_optimizer *o, int group, const char *option, double *value);
 
 sonde_status sonde_optimizer_step(sonde_optimizer *o);
+/* The closure computes the loss and its gradients anew (zero_grad, forward, backward) at the weights as they are. It is
+ * called once before the step and its hooks, and by LBFGS as often as it needs; a failing closure leaves LBFGS at the
+ * last weights it had accepted. */
+typedef sonde_status (*sonde_closure)(void *context, double *loss);
+sonde_status sonde_optimizer_step_closure(sonde_optimizer *o, sonde_closure closure, void *context);
 sonde_status sonde_optimizer_zero_grad(sonde_optimizer *o, bool set_to_none); /* false: to zeros, in place */
 
 /* State for checkpoints: visits (parameter index over all groups, "momentum_buffer", tensor) and sets it again from a
- * copy. The step count is "step", a float64 tensor of one element. Only what exists is visited: nothing before the
+ * copy. The step count is "step", a float64 tensor of one element, as are a rule's other numbers. Only what exists is visited: nothing before the
  * first step. set: EARG for a name that the rule does not know, ESHAPE/EDTYPE if it is not like the parameter. */
 typedef sonde_status (*sonde_state_visitor)(void *context, int parameter, const char *name, sonde_tensor *tensor);
 sonde_status sonde_optimizer_visit_state(sonde_optimizer *o, sonde_state_visitor visitor, void *context);

@@ -45,6 +45,7 @@ void sonde_optimizer_release(sonde_optimizer *o)
     if (!o || --o->refs > 0) return;
     for (int g = 0; g < o->n_groups; g++) free_group(&o->groups[g]);
     sonde_free(o->groups);
+    if (o->rule->joint) o->rule->joint->free(o->joint);
     sonde_hooks_clear(&o->before);
     sonde_hooks_clear(&o->after);
     sonde_free(o);
@@ -78,7 +79,11 @@ static sonde_status check_parameter(const sonde_optimizer *o, const sonde_optim_
                           sonde_grad_op_name(t));
     bool there = holds(group, t);
     for (int g = 0; g < o->n_groups && !there; g++) there = holds(&o->groups[g], t);
-    return there ? sonde_fail(SONDE_EARG, "%s: parameter %d is in the optimiser already", rule, number) : SONDE_OK;
+    if (there) return sonde_fail(SONDE_EARG, "%s: parameter %d is in the optimiser already", rule, number);
+    if (!o->rule->accepts) return SONDE_OK;
+    sonde_status status = o->rule->accepts(t);
+    if (status != SONDE_OK) sonde_fail_within("%s: parameter %d: ", rule, number);
+    return status;
 }
 
 static sonde_status fill_group(const sonde_optimizer *o, sonde_optim_group *group, int n,
@@ -88,6 +93,7 @@ static sonde_status fill_group(const sonde_optimizer *o, sonde_optim_group *grou
     if (!group->slots) return SONDE_ENOMEM;
     for (int i = 0; i < n; i++) {
         SONDE_TRY(check_parameter(o, group, parameters[i]));
+        group->slots[group->n].number = 1;
         group->slots[group->n++].parameter = sonde_tensor_retain(parameters[i]);
     }
     return SONDE_OK;
@@ -96,6 +102,8 @@ static sonde_status fill_group(const sonde_optimizer *o, sonde_optim_group *grou
 sonde_status sonde_optimizer_add_group(sonde_optimizer *o, int n, sonde_tensor *const *parameters, int *out)
 {
     if (n < 1) return sonde_fail(SONDE_EARG, "%s: the list of parameters is empty", o->rule->name);
+    if (o->rule->joint && o->n_groups > 0)
+        return sonde_fail(SONDE_EARG, "%s moves all parameters together: it has one group only", o->rule->name);
     sonde_optim_group group = {0};
     memcpy(group.option, o->rule->defaults, sizeof group.option);
     sonde_status status = fill_group(o, &group, n, parameters);

@@ -5,7 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static const sonde_rule *const rules[] = {&sonde_rule_sgd, &sonde_rule_adam, &sonde_rule_adamw, &sonde_rule_rmsprop};
+static const sonde_rule *const rules[] = {
+    &sonde_rule_sgd,   &sonde_rule_adam,    &sonde_rule_adamw,    &sonde_rule_rmsprop, &sonde_rule_adamax,
+    &sonde_rule_nadam, &sonde_rule_radam,   &sonde_rule_adagrad,  &sonde_rule_adadelta, &sonde_rule_rprop,
+    &sonde_rule_asgd,  &sonde_rule_lion,    &sonde_rule_muon,     &sonde_rule_lbfgs,
+};
 
 const sonde_rule *sonde_rule_find(const char *name)
 {
@@ -36,6 +40,12 @@ sonde_status sonde_rule_in_range(const char *rule, const char *option, double va
                           value);
     if (isfinite(low)) return sonde_fail(SONDE_EARG, "%s: %s must be at least %g, got %g", rule, option, low, value);
     return sonde_fail(SONDE_EARG, "%s: %s must be a finite number, got %g", rule, option, value);
+}
+
+sonde_status sonde_rule_is_whole(const char *rule, const char *option, double value, double low)
+{
+    if (value >= low && value <= 0x1p31 && value == floor(value)) return SONDE_OK;
+    return sonde_fail(SONDE_EARG, "%s: %s must be a whole number of at least %g, got %g", rule, option, low, value);
 }
 
 sonde_status sonde_rule_is_flag(const char *rule, const char *option, double value)

@@ -4,14 +4,21 @@
 #include <math.h>
 #include <string.h>
 
+static sonde_status visit_number(int number, const char *name, double value, sonde_state_visitor visitor, void *context)
+{
+    sonde_tensor *tensor = NULL;
+    SONDE_TRY(sonde_tensor_full(&tensor, SONDE_FLOAT64, 1, &(int64_t){1}, value));
+    sonde_status status = visitor(context, number, name, tensor);
+    sonde_tensor_release(tensor);
+    return status;
+}
+
 static sonde_status visit_slot(const sonde_rule *rule, sonde_optim_slot *slot, int number, sonde_state_visitor visitor,
                                void *context)
 {
     if (slot->step == 0) return SONDE_OK;
-    sonde_tensor *step = NULL;
-    SONDE_TRY(sonde_tensor_full(&step, SONDE_FLOAT64, 1, &(int64_t){1}, (double)slot->step));
-    sonde_status status = visitor(context, number, "step", step);
-    sonde_tensor_release(step);
+    sonde_status status = visit_number(number, "step", (double)slot->step, visitor, context);
+    if (rule->number && status == SONDE_OK) status = visit_number(number, rule->number, slot->number, visitor, context);
     for (int b = 0; rule->buffers[b] && status == SONDE_OK; b++)
         if (slot->buffer[b]) status = visitor(context, number, rule->buffers[b], slot->buffer[b]);
     return status;
@@ -19,6 +26,7 @@ static sonde_status visit_slot(const sonde_rule *rule, sonde_optim_slot *slot, i
 
 sonde_status sonde_optimizer_visit_state(sonde_optimizer *o, sonde_state_visitor visitor, void *context)
 {
+    if (o->rule->joint) return o->joint ? o->rule->joint->visit(o, visitor, context) : SONDE_OK;
     int number = 0;
     for (int g = 0; g < o->n_groups; g++)
         for (int i = 0; i < o->groups[g].n; i++)
@@ -35,12 +43,19 @@ static sonde_optim_slot *find_slot(sonde_optimizer *o, int number)
     return NULL;
 }
 
-static sonde_status set_step(const sonde_rule *rule, sonde_optim_slot *slot, const sonde_tensor *tensor)
+static sonde_status read_number(double *out, const sonde_rule *rule, const char *name, const sonde_tensor *tensor)
 {
     if (sonde_tensor_numel(tensor) != 1)
-        return sonde_fail(SONDE_ESHAPE, "%s: the state 'step' is one number, got %lld", rule->name,
+        return sonde_fail(SONDE_ESHAPE, "%s: the state '%s' is one number, got %lld", rule->name, name,
                           (long long)sonde_tensor_numel(tensor));
-    double value = sonde_tensor_get(tensor, (int64_t[SONDE_MAX_DIMS]){0});
+    *out = sonde_tensor_get(tensor, (int64_t[SONDE_MAX_DIMS]){0});
+    return SONDE_OK;
+}
+
+static sonde_status set_step(const sonde_rule *rule, sonde_optim_slot *slot, const sonde_tensor *tensor)
+{
+    double value = 0;
+    SONDE_TRY(read_number(&value, rule, "step", tensor));
     if (!(value >= 0 && value < 0x1p53) || value != floor(value))
         return sonde_fail(SONDE_EARG, "%s: the state 'step' must be a whole number of at least 0, got %g", rule->name,
                           value);
@@ -77,7 +92,14 @@ sonde_status sonde_optimizer_set_state(sonde_optimizer *o, int parameter, const 
 {
     sonde_optim_slot *slot = find_slot(o, parameter);
     if (!slot) return sonde_fail(SONDE_EARG, "%s has no parameter %d", o->rule->name, parameter + 1);
+    if (o->rule->joint) {
+        if (parameter == 0) return o->rule->joint->set(o, name, tensor);
+        return sonde_fail(SONDE_EARG, "%s keeps its state with parameter 1, there is none for parameter %d",
+                          o->rule->name, parameter + 1);
+    }
     if (strcmp(name, "step") == 0) return set_step(o->rule, slot, tensor);
+    if (o->rule->number && strcmp(name, o->rule->number) == 0)
+        return read_number(&slot->number, o->rule, name, tensor);
     for (int b = 0; o->rule->buffers[b]; b++)
         if (strcmp(o->rule->buffers[b], name) == 0) return set_buffer(o->rule, slot, b, tensor);
     return sonde_fail(SONDE_EARG, "%s has no state '%s'", o->rule->name, name);

@@ -74,16 +74,33 @@ static bool wanted(const sonde_optim_observer *observer, const sonde_tensor *par
     return observer->updated && (!observer->wants || observer->wants(observer->context, parameter));
 }
 
+bool sonde_optimizer_is_observed(const sonde_optimizer *o, const sonde_tensor *parameter)
+{
+    for (const sonde_optim_observer *at = o->observers; at; at = at->next)
+        if (wanted(at, parameter)) return true;
+    return false;
+}
+
+void sonde_optimizer_report(const sonde_optimizer *o, const sonde_tensor *parameter, const sonde_update_stats *stats)
+{
+    for (const sonde_optim_observer *at = o->observers; at; at = at->next)
+        if (wanted(at, parameter)) at->updated(at->context, parameter, stats);
+}
+
 static sonde_status update(const sonde_optimizer *o, const sonde_optim_group *group, sonde_optim_slot *slot,
-                           unsigned needs)
+                           unsigned needs, void *scratch)
 {
     sonde_update_stats stats = {0};
-    sonde_update u = {
-        .w = slot->w, .g = slot->g, .fresh = slot->fresh, .step = slot->step + 1, .option = group->option};
+    sonde_update u = {.w = slot->w,
+                      .g = slot->g,
+                      .fresh = slot->fresh,
+                      .step = slot->step + 1,
+                      .option = group->option,
+                      .number = &slot->number,
+                      .scratch = scratch,
+                      .stats = sonde_optimizer_is_observed(o, slot->parameter) ? &stats : NULL};
     for (int i = 0; needs >> i; i++)
         if (needs >> i & 1) u.buffer[i] = slot->buffer[i];
-    for (const sonde_optim_observer *at = o->observers; at && !u.stats; at = at->next)
-        if (wanted(at, slot->parameter)) u.stats = &stats;
     o->rule->step(&u);
     slot->step++;
     slot->fresh &= ~needs;
@@ -91,10 +108,24 @@ static sonde_status update(const sonde_optimizer *o, const sonde_optim_group *gr
         SONDE_TRY(sonde_tensor_copy_(slot->parameter, slot->w));
     else
         sonde_tensor_changed(slot->parameter);
-    if (!u.stats) return SONDE_OK;
-    for (const sonde_optim_observer *at = o->observers; at; at = at->next)
-        if (wanted(at, slot->parameter)) at->updated(at->context, slot->parameter, &stats);
+    if (u.stats) sonde_optimizer_report(o, slot->parameter, &stats);
     return SONDE_OK;
+}
+
+/* What the most demanding parameter needs; one block serves them all. */
+static sonde_status get_scratch(void **out, const sonde_optimizer *o)
+{
+    size_t most = 0;
+    *out = NULL;
+    for (int g = 0; o->rule->scratch && g < o->n_groups; g++) {
+        for (int i = 0; i < o->groups[g].n; i++) {
+            if (!o->groups[g].slots[i].g) continue;
+            size_t bytes = o->rule->scratch(o->groups[g].slots[i].w);
+            if (bytes > most) most = bytes;
+        }
+    }
+    if (most > 0) *out = sonde_alloc(most);
+    return most > 0 && !*out ? SONDE_ENOMEM : SONDE_OK;
 }
 
 static sonde_status step(sonde_optimizer *o)
@@ -104,23 +135,32 @@ static sonde_status step(sonde_optimizer *o)
         unsigned needs = o->rule->needs(o->groups[g].option);
         for (int i = 0; i < o->groups[g].n && status == SONDE_OK; i++) status = prepare(&o->groups[g].slots[i], needs);
     }
+    void *scratch = NULL;
+    if (status == SONDE_OK) status = get_scratch(&scratch, o);
     for (int g = 0; g < o->n_groups; g++) {
         const sonde_optim_group *group = &o->groups[g];
         unsigned needs = o->rule->needs(group->option);
         for (int i = 0; i < group->n; i++) {
             sonde_optim_slot *slot = &group->slots[i];
-            if (status == SONDE_OK && slot->g) status = update(o, group, slot, needs);
+            if (status == SONDE_OK && slot->g) status = update(o, group, slot, needs, scratch);
             finish(slot);
         }
     }
+    sonde_free(scratch);
     return status;
 }
 
-sonde_status sonde_optimizer_step(sonde_optimizer *o)
+sonde_status sonde_optimizer_step_closure(sonde_optimizer *o, sonde_closure closure, void *context)
 {
+    const sonde_joint_rule *joint = o->rule->joint;
+    double loss = 0;
+    if (joint && !closure)
+        return sonde_fail(SONDE_ESTATE, "%s: step needs a closure that computes the loss and its gradients",
+                          o->rule->name);
     sonde_optimizer_retain(o); /* a hook may drop the last reference */
-    sonde_status status = run_hooks(&o->before, o);
-    if (status == SONDE_OK) status = step(o);
+    sonde_status status = closure ? closure(context, &loss) : SONDE_OK;
+    if (status == SONDE_OK) status = run_hooks(&o->before, o);
+    if (status == SONDE_OK) status = joint ? joint->step(o, loss, closure, context) : step(o);
     for (sonde_optim_observer *at = o->observers, *next; status == SONDE_OK && at; at = next) {
         next = at->next;
         if (at->step_end) at->step_end(at->context, o);
@@ -128,6 +168,11 @@ sonde_status sonde_optimizer_step(sonde_optimizer *o)
     if (status == SONDE_OK) status = run_hooks(&o->after, o);
     sonde_optimizer_release(o);
     return status;
+}
+
+sonde_status sonde_optimizer_step(sonde_optimizer *o)
+{
+    return sonde_optimizer_step_closure(o, NULL, NULL);
 }
 
 sonde_status sonde_optimizer_zero_grad(sonde_optimizer *o, bool set_to_none)

@@ -179,7 +179,8 @@ static void put_suffix(printer *p, const char *name, const char *value)
 {
     if (!p->text) return;
     const char *line = strrchr(p->text, '\n');
-    const size_t last = p->length - (line ? (size_t)(line - p->text) + 1 : 0) + strlen(", ") + 2 + strlen(name) + strlen(value);
+    const size_t last =
+        p->length - (line ? (size_t)(line - p->text) + 1 : 0) + strlen(", ") + 2 + strlen(name) + strlen(value);
     put(p, last > LINE_WIDTH ? ",\n" : ", ");
     if (last > LINE_WIDTH) put_times(p, " ", (int)strlen("tensor("));
     put(p, name);
@@ -202,7 +203,8 @@ sonde_status sonde_tensor_format(char **out, const sonde_tensor *t)
         put(&p, "[]");
         if (t->ndim != 1) put_suffix(&p, "size=", sonde_shape_text(shape, t->ndim, t->shape));
     }
-    if (t->dtype == SONDE_FLOAT64 || (n == 0 && t->dtype == SONDE_INT64)) put_suffix(&p, "dtype=", sonde_dtype_name(t->dtype));
+    if (t->dtype == SONDE_FLOAT64 || (n == 0 && t->dtype == SONDE_INT64))
+        put_suffix(&p, "dtype=", sonde_dtype_name(t->dtype));
     const char *made_by = t->autograd && t->requires_grad ? sonde_tensor_autograd.op_name(t->autograd) : NULL;
     if (made_by) put_suffix(&p, "grad_fn=", made_by);
     else if (t->requires_grad) put_suffix(&p, "requires_grad=", "true");

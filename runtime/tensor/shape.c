@@ -33,7 +33,8 @@ sonde_status sonde_shape_broadcast(int *ndim, int64_t *shape, const sonde_tensor
         int64_t of_b = d < b->ndim ? b->shape[b->ndim - 1 - d] : 1;
         if (of_a != of_b && of_a != 1 && of_b != 1) {
             char text_a[SONDE_SHAPE_TEXT], text_b[SONDE_SHAPE_TEXT];
-            return sonde_fail(SONDE_ESHAPE, "shapes %s and %s do not broadcast: sizes %lld and %lld at axis %d from the end",
+            return sonde_fail(SONDE_ESHAPE,
+                              "shapes %s and %s do not broadcast: sizes %lld and %lld at axis %d from the end",
                               sonde_shape_text(text_a, a->ndim, a->shape), sonde_shape_text(text_b, b->ndim, b->shape),
                               (long long)of_a, (long long)of_b, d + 1);
         }

@@ -37,7 +37,7 @@ typedef struct sonde_tensor {
     int64_t offset;                    /* elements */
     sonde_storage *storage;
     struct sonde_grad_state *autograd; /* freed through sonde_tensor_autograd.free */
-    struct sonde_tensor *base;         /* of a view made by an operator: the tensor it looks into (retained); else NULL */
+    struct sonde_tensor *base;         /* of an operator's view: the tensor it looks into (retained); else NULL */
 } sonde_tensor;
 
 /* What room autograd does for tensors; set once when the program starts. */

@@ -36,7 +36,10 @@ static inline sonde_tensor *lab_from(const double *values, int ndim, const int64
     return t;
 }
 
-static inline sonde_tensor *lab_number(double value, bool requires_grad) { return lab_from(&value, 0, NULL, requires_grad); }
+static inline sonde_tensor *lab_number(double value, bool requires_grad)
+{
+    return lab_from(&value, 0, NULL, requires_grad);
+}
 
 /* Element i in memory order of a contiguous float64 tensor. */
 static inline double lab_at(const sonde_tensor *t, int64_t i)
@@ -63,7 +66,9 @@ static inline void lab_release(int n, sonde_tensor **t)
 {
     for (int i = 0; i < n; i++) sonde_tensor_release(t[i]);
 }
-#define RELEASE(...) lab_release((int)(sizeof((sonde_tensor *[]){__VA_ARGS__}) / sizeof(sonde_tensor *)), (sonde_tensor *[]){__VA_ARGS__})
+#define RELEASE(...)                                                                                                   \
+    lab_release((int)(sizeof((sonde_tensor *[]){__VA_ARGS__}) / sizeof(sonde_tensor *)),                               \
+                (sonde_tensor *[]){__VA_ARGS__})
 
 /* A program starts with nothing and must end with nothing. */
 #define LAB_END()                                \

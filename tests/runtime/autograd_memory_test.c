@@ -1,4 +1,5 @@
-/* Nothing is left behind: long chains, abandoned graphs, every allocation failing in turn; and many steps in flat memory. */
+/* Nothing is left behind: long chains, abandoned graphs, every allocation failing in turn; and many steps in flat
+ * memory. */
 #include "autograd_lab.h"
 
 static const sonde_activation tanh_kind = {SONDE_TANH, 0, 0};
@@ -67,7 +68,8 @@ static sonde_status ignore(void *context, sonde_tensor *gradient, sonde_tensor *
     return sonde_scalar_op(replacement, SONDE_MUL, gradient, 2, false);
 }
 
-/* linear, batch norm, an in-place activation, dropout, a view written into, a branch, cross-entropy; then backward with hooks. */
+/* linear, batch norm, an in-place activation, dropout, a view written into, a branch, cross-entropy; then backward with
+ * hooks. */
 static sonde_status small_step(step *s)
 {
     sonde_tensor *t[9] = {NULL};
@@ -112,7 +114,8 @@ static void test_failing_allocations(void)
 {
     step s = new_step();
     OK(small_step(&s)); /* what is made once (leaf values, transposed copies) exists from here on */
-    double expected[5] = {lab_grad(s.w1, 0), lab_grad(s.b1, 1), lab_grad(s.w2, 2), lab_grad(s.gain, 3), lab_grad(s.shift, 4)};
+    double expected[5] = {lab_grad(s.w1, 0), lab_grad(s.b1, 1), lab_grad(s.w2, 2), lab_grad(s.gain, 3),
+                          lab_grad(s.shift, 4)};
     clear_grads(&s);
     int64_t tensors = sonde_tensor_live();
     size_t blocks = sonde_memory().live_blocks;

@@ -96,8 +96,14 @@ static void test_elementwise(void)
 }
 
 static sonde_status a_matmul(sonde_tensor *const *in, sonde_tensor **out) { return sonde_matmul(out, in[0], in[1]); }
-static sonde_status a_linear(sonde_tensor *const *in, sonde_tensor **out) { return sonde_linear(out, in[0], in[1], in[2]); }
-static sonde_status a_bare_linear(sonde_tensor *const *in, sonde_tensor **out) { return sonde_linear(out, in[0], in[1], NULL); }
+static sonde_status a_linear(sonde_tensor *const *in, sonde_tensor **out)
+{
+    return sonde_linear(out, in[0], in[1], in[2]);
+}
+static sonde_status a_bare_linear(sonde_tensor *const *in, sonde_tensor **out)
+{
+    return sonde_linear(out, in[0], in[1], NULL);
+}
 
 static sonde_status a_turned_matmul(sonde_tensor *const *in, sonde_tensor **out)
 {
@@ -143,9 +149,18 @@ static sonde_status a_reduction(sonde_tensor *const *in, sonde_tensor **out)
 }
 
 static int axis_under_test;
-static sonde_status a_softmax(sonde_tensor *const *in, sonde_tensor **out) { return sonde_softmax(out, in[0], axis_under_test); }
-static sonde_status a_log_softmax(sonde_tensor *const *in, sonde_tensor **out) { return sonde_log_softmax(out, in[0], axis_under_test); }
-static sonde_status a_cumsum(sonde_tensor *const *in, sonde_tensor **out) { return sonde_cumsum(out, in[0], axis_under_test); }
+static sonde_status a_softmax(sonde_tensor *const *in, sonde_tensor **out)
+{
+    return sonde_softmax(out, in[0], axis_under_test);
+}
+static sonde_status a_log_softmax(sonde_tensor *const *in, sonde_tensor **out)
+{
+    return sonde_log_softmax(out, in[0], axis_under_test);
+}
+static sonde_status a_cumsum(sonde_tensor *const *in, sonde_tensor **out)
+{
+    return sonde_cumsum(out, in[0], axis_under_test);
+}
 static sonde_status a_maximum(sonde_tensor *const *in, sonde_tensor **out)
 {
     return sonde_extremum(out, NULL, in[0], true, axis_under_test < 0 ? NULL : &axis_under_test, false);
@@ -173,7 +188,8 @@ static void test_reductions(void)
     GRADCHECK(a_maximum, F(2, 3));
 }
 
-/* A path through every view and copy: transpose, narrow with step, select, unsqueeze, expand, reshape, tile, cat, stack. */
+/* A path through every view and copy: transpose, narrow with step, select, unsqueeze, expand, reshape, tile, cat,
+ * stack. */
 static sonde_status a_tour(sonde_tensor *const *in, sonde_tensor **out)
 {
     sonde_tensor *a, *b, *c, *d, *e, *f, *g, *h;
@@ -191,9 +207,18 @@ static sonde_status a_tour(sonde_tensor *const *in, sonde_tensor **out)
 }
 
 static sonde_tensor *indices;
-static sonde_status an_index_select(sonde_tensor *const *in, sonde_tensor **out) { return sonde_index_select(out, in[0], 1, indices); }
-static sonde_status a_gather(sonde_tensor *const *in, sonde_tensor **out) { return sonde_gather(out, in[0], 1, indices); }
-static sonde_status a_where(sonde_tensor *const *in, sonde_tensor **out) { return sonde_where(out, indices, in[0], in[1]); }
+static sonde_status an_index_select(sonde_tensor *const *in, sonde_tensor **out)
+{
+    return sonde_index_select(out, in[0], 1, indices);
+}
+static sonde_status a_gather(sonde_tensor *const *in, sonde_tensor **out)
+{
+    return sonde_gather(out, in[0], 1, indices);
+}
+static sonde_status a_where(sonde_tensor *const *in, sonde_tensor **out)
+{
+    return sonde_where(out, indices, in[0], in[1]);
+}
 
 static sonde_status an_assignment(sonde_tensor *const *in, sonde_tensor **out)
 {
@@ -249,7 +274,10 @@ static sonde_status a_cross_entropy(sonde_tensor *const *in, sonde_tensor **out)
 {
     return sonde_cross_entropy(out, in[0], target, weights, 2, smoothing, loss_reduction);
 }
-static sonde_status an_mse(sonde_tensor *const *in, sonde_tensor **out) { return sonde_mse_loss(out, in[0], in[1], loss_reduction); }
+static sonde_status an_mse(sonde_tensor *const *in, sonde_tensor **out)
+{
+    return sonde_mse_loss(out, in[0], in[1], loss_reduction);
+}
 static sonde_status a_bce(sonde_tensor *const *in, sonde_tensor **out)
 {
     return sonde_bce_with_logits(out, in[0], in[1], weights, weights, loss_reduction);
@@ -303,8 +331,12 @@ static sonde_status twice_forward(sonde_call *call)
     SONDE_TRY(sonde_tensor_copy_(call->out[0], call->in[0]));
     return sonde_scalar_op_(SONDE_MUL, call->out[0], 2);
 }
-static const sonde_op wrong_row = {.name = "twice", .shape = twice_shape, .forward = twice_forward, .backward = twice_backward};
-static sonde_status a_wrong_row(sonde_tensor *const *in, sonde_tensor **out) { return sonde_apply(&wrong_row, 1, in, NULL, out); }
+static const sonde_op wrong_row = {
+    .name = "twice", .shape = twice_shape, .forward = twice_forward, .backward = twice_backward};
+static sonde_status a_wrong_row(sonde_tensor *const *in, sonde_tensor **out)
+{
+    return sonde_apply(&wrong_row, 1, in, NULL, out);
+}
 
 static void test_gradcheck_fails(void)
 {
@@ -347,8 +379,10 @@ static void test_refusals(void)
     REFUSED(sonde_einsum(&out, "ij->ik", 1, &x), SONDE_EARG, "'k'");
     OK(sonde_tensor_from(&zero, SONDE_INT64, SHAPE(4), (int64_t[]){1, 2, 0, 1}));
     OK(sonde_tensor_from(&five, SONDE_INT64, SHAPE(4), (int64_t[]){1, 2, 3, 5}));
-    REFUSED(sonde_cross_entropy(&out, x, zero, NULL, 0, 0, SONDE_LOSS_MEAN), SONDE_EARG, "label 0", "position 3", "1 to 3", "labels_from");
-    REFUSED(sonde_cross_entropy(&out, x, five, NULL, 0, 0, SONDE_LOSS_MEAN), SONDE_EARG, "label 5", "position 4", "1 to 3");
+    REFUSED(sonde_cross_entropy(&out, x, zero, NULL, 0, 0, SONDE_LOSS_MEAN), SONDE_EARG, "label 0", "position 3",
+            "1 to 3", "labels_from");
+    REFUSED(sonde_cross_entropy(&out, x, five, NULL, 0, 0, SONDE_LOSS_MEAN), SONDE_EARG, "label 5", "position 4",
+            "1 to 3");
     REFUSED(sonde_cross_entropy(&out, x, w, NULL, 0, 0, SONDE_LOSS_MEAN), SONDE_ESHAPE, "[4, 3]", "[5, 4]");
     REFUSED(sonde_mse_loss(&out, x, w, SONDE_LOSS_MEAN), SONDE_ESHAPE, "[4, 3]", "[5, 4]");
     REFUSED(sonde_index_select(&out, x, 0, five), SONDE_EARG, "5", "axis 1", "1 to 4");
@@ -356,7 +390,8 @@ static void test_refusals(void)
     REFUSED(sonde_where(&out, x, x, x), SONDE_EDTYPE, "int64");
     sonde_tensor *row;
     OK(sonde_narrow(&row, x, 0, 0, 1, 1));
-    REFUSED(sonde_batch_norm(&out, row, NULL, NULL, NULL, NULL, true, 0.1, 1e-5), SONDE_EARG, "more than one value", "[1, 3]");
+    REFUSED(sonde_batch_norm(&out, row, NULL, NULL, NULL, NULL, true, 0.1, 1e-5), SONDE_EARG, "more than one value",
+            "[1, 3]");
     RELEASE(x, w, n, none, zero, five, single, row);
 }
 

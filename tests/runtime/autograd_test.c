@@ -82,7 +82,8 @@ static void test_second_backward(void)
     OK(sonde_backward(y, NULL, false));
     CHECK_NEAR(lab_grad(x, 0), 2 * (1 - tanh(0.3) * tanh(0.3)), 1e-14);
     CHECK(sonde_backward(y, NULL, false) == SONDE_ESTATE);
-    CHECK(strstr(sonde_message(), "second time") && strstr(sonde_message(), "tanh") && strstr(sonde_message(), "retain_graph"));
+    CHECK(strstr(sonde_message(), "second time") && strstr(sonde_message(), "tanh") &&
+          strstr(sonde_message(), "retain_graph"));
     CHECK_NEAR(lab_grad(x, 0), 2 * (1 - tanh(0.3) * tanh(0.3)), 1e-14); /* nothing was added */
     RELEASE(x, y);
 }
@@ -112,14 +113,16 @@ static void test_changed_in_place(void)
     OK(sonde_scalar_op_(SONDE_MUL, plain, 2));
     RELEASE(plain);
     CHECK(lab_sum_backward(sonde_tensor_retain(y), false) == SONDE_ESTATE);
-    CHECK(strstr(sonde_message(), "'tanh'") && strstr(sonde_message(), "changed in place") && strstr(sonde_message(), "expected 0"));
+    CHECK(strstr(sonde_message(), "'tanh'") && strstr(sonde_message(), "changed in place") &&
+          strstr(sonde_message(), "expected 0"));
     CHECK(sonde_grad(x) == NULL);
     RELEASE(x, y);
 }
 
 static void test_in_place_on_results(void)
 {
-    sonde_tensor *x = lab_from((double[]){0.5, -0.25}, SHAPE(2), true), *w = lab_from((double[]){3, 4}, SHAPE(2), true), *y;
+    sonde_tensor *x = lab_from((double[]){0.5, -0.25}, SHAPE(2), true), *w = lab_from((double[]){3, 4}, SHAPE(2), true),
+                 *y;
     OK(sonde_scalar_op(&y, SONDE_MUL, x, 2, false)); /* y = 2x */
     OK(sonde_binary_op_(SONDE_MUL, y, w));           /* y = 2xw: reads the old y for w's gradient */
     OK(sonde_activate_(&tanh_kind, y));              /* y = tanh(2xw) */

@@ -6,9 +6,6 @@
 #include "h5_lab.h"
 
 #include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -49,14 +46,15 @@ static void log_write(off_t at, size_t n, const void *bytes)
     if (bytes) memcpy(e->bytes, bytes, n);
 }
 
-ssize_t pwrite(int fd, const void *bytes, size_t n, off_t at)
+/* Visible to libhdf5, whatever the build says of visibility. */
+__attribute__((visibility("default"))) ssize_t pwrite(int fd, const void *bytes, size_t n, off_t at)
 {
     ssize_t (*real)(int, const void *, size_t, off_t) = dlsym(RTLD_NEXT, "pwrite");
     if (is_watched(fd)) log_write(at, n, bytes);
     return real(fd, bytes, n, at);
 }
 
-int ftruncate(int fd, off_t size)
+__attribute__((visibility("default"))) int ftruncate(int fd, off_t size)
 {
     int (*real)(int, off_t) = dlsym(RTLD_NEXT, "ftruncate");
     if (is_watched(fd)) log_write(size, 0, NULL);
@@ -75,18 +73,29 @@ static void forget_log(void)
 
 /* ---- every prefix -------------------------------------------------------------------------------------- */
 
-static void play(int fd, const entry *e)
+/* The file after one more write. */
+typedef struct image {
+    char *bytes;
+    size_t size, capacity;
+} image;
+
+static void play(image *file, const entry *e)
 {
-    bool ok = e->bytes ? write(fd, "", 0) == 0 && lseek(fd, e->at, SEEK_SET) >= 0 && write(fd, e->bytes, e->n) == (ssize_t)e->n
-                       : !truncate("replay.log", e->at);
-    if (!ok) CHECK(!"replaying a write");
+    size_t end = (size_t)e->at + e->n;
+    if (end > file->capacity) {
+        file->bytes = realloc(file->bytes, end);
+        memset(file->bytes + file->capacity, 0, end - file->capacity);
+        file->capacity = end;
+    }
+    if (e->bytes) memcpy(file->bytes + e->at, e->bytes, e->n);
+    if (!e->bytes && end < file->size) memset(file->bytes + end, 0, file->size - end);
+    if (!e->bytes || end > file->size) file->size = end;
 }
 
-static bool copy_to(const char *from, const char *to)
+static void store(const char *path, const char *bytes, size_t size)
 {
-    char command[128];
-    snprintf(command, sizeof command, "cp %s %s", from, to);
-    return system(command) == 0;
+    FILE *f = fopen(path, "wb");
+    CHECK(f && fwrite(bytes, 1, size, f) == size && !fclose(f));
 }
 
 /* A run of `steps` steps, flushed after every `chunk`th. */
@@ -114,12 +123,12 @@ static void log_a_run(int64_t steps, int64_t chunk)
 static void every_prefix_is_recovered(void)
 {
     log_a_run(150, 10);
-    int log = open("replay.log", O_RDWR | O_CREAT, 0600);
+    image file = { 0 };
     int recovered = 0, empty = 0;
     for (size_t i = 0; i < n_entries; i++) {
-        play(log, &entries[i]);
+        play(&file, &entries[i]);
         sonde_h5_recovered out;
-        CHECK(copy_to("replay.log", "replay.h5.part"));
+        store("replay.h5.part", file.bytes, file.size);
         sonde_status status = sonde_h5_recover("replay.h5.part", true, &out);
         if (status == SONDE_OK) {
             if (lab_check_file("replay.h5", entries[i].rows, "recovered") < 0) printf("       after write %zu\n", i);
@@ -131,11 +140,10 @@ static void every_prefix_is_recovered(void)
             empty++;
         }
     }
-    close(log);
+    free(file.bytes);
     printf("   %zu points: %d recovered with every flushed row, %d before the first flush\n", n_entries, recovered, empty);
     CHECK(recovered > 200);
     forget_log();
-    unlink("replay.log");
     unlink("replay.h5.part");
 }
 
@@ -203,42 +211,66 @@ static void a_kill_loses_no_flushed_row(void)
 
 /* ---- a full disk --------------------------------------------------------------------------------------- */
 
-/* Writes until it fails; out: the last step whose flush succeeded. */
-static bool write_until_full(const char *path, int64_t *rows)
+static void limit_file_size(rlim_t bytes)
+{
+    struct rlimit limit;
+    CHECK(!getrlimit(RLIMIT_FSIZE, &limit));
+    limit.rlim_cur = bytes;
+    CHECK(!setrlimit(RLIMIT_FSIZE, &limit));
+}
+
+/* Writes until it fails; the last step whose flush succeeded. */
+static int64_t write_until_full(const char *path)
 {
     lab l = lab_new();
     sonde_h5_writer *w;
     sonde_h5_run run = lab_run(path, true);
+    int64_t rows = 0;
     sonde_status status = sonde_h5_writer_open(&w, &run);
-    *rows = 0;
-    if (status != SONDE_OK) return false;
+    if (!CHECK(status == SONDE_OK)) return 0;
     status = sonde_h5_writer_start(w, l.history);
     for (int64_t step = 1; status == SONDE_OK && step < 1000000; step++) {
         status = lab_step(&l, step);
-        if (status == SONDE_OK && step % 64 == 0) {
-            status = sonde_h5_writer_flush(w);
-            if (status == SONDE_OK) *rows = step;
-        }
+        if (status != SONDE_OK || step % 64) continue;
+        status = sonde_h5_writer_flush(w);
+        if (status == SONDE_OK) rows = step;
     }
-    bool told = status == SONDE_EIO && lab_says("sonde recover") && lab_says(path);
-    told = told && (lab_says("No space left on device") || lab_says("File too large"));
-    if (!told) printf("       %s\n", sonde_message());
-    sonde_h5_end end = lab_end(*rows);
-    bool refused = sonde_h5_writer_check(w) == SONDE_EIO && lab_step(&l, 1000000) == SONDE_EIO &&
-                   sonde_h5_writer_finish(w, &end) == SONDE_EIO && sonde_h5_writer_put(w, "/x", NULL, NULL) != SONDE_OK;
+    CHECK(status == SONDE_EIO && lab_says("sonde recover") && lab_says(path));
+    if (!CHECK(lab_says("No space left on device") || lab_says("File too large"))) printf("       %s\n", sonde_message());
+    CHECK(sonde_h5_writer_check(w) == SONDE_EIO);
+    CHECK(lab_step(&l, 1000000) == SONDE_EIO && lab_says("sonde recover"));
+    sonde_h5_end end = lab_end(rows);
+    CHECK(sonde_h5_writer_finish(w, &end) == SONDE_EIO && lab_says("sonde recover"));
     sonde_h5_writer_free(w);
     sonde_history_free(l.history);
-    return told && refused && sonde_h5_open_ids() == 0;
+    CHECK(sonde_h5_open_ids() == 0);
+    return rows;
 }
 
-static void check_full_disk(const char *path, bool good, int64_t rows)
+/* In a child: HDF5 keeps the file that it could not write open, and with it the space. */
+static void fill_and_recover(const char *path)
 {
-    char part[128], command[256];
+    int64_t rows = 0;
+    int ends[2], status;
+    CHECK(!pipe(ends));
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        rows = write_until_full(path);
+        fflush(stdout);
+        _exit(write(ends[1], &rows, sizeof rows) == sizeof rows && !check_failures ? 0 : 1);
+    }
+    CHECK(read(ends[0], &rows, sizeof rows) == sizeof rows && rows > 0);
+    close(ends[0]);
+    close(ends[1]);
+    waitpid(child, &status, 0);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+
     sonde_h5_recovered out;
-    snprintf(part, sizeof part, "%s.part", path);
-    CHECK(good && rows > 0);
-    if (strchr(path, '/')) { /* room is made by moving it elsewhere */
-        snprintf(command, sizeof command, "mv %s full.h5.part", part);
+    char command[256];
+    limit_file_size(RLIM_INFINITY);
+    if (strchr(path, '/')) { /* room is made by moving it to another disk */
+        snprintf(command, sizeof command, "mv %s.part full.h5.part", path);
         CHECK(!system(command));
     }
     if (!CHECK(sonde_h5_recover("full.h5.part", true, &out) == SONDE_OK)) printf("       %s\n", sonde_message());
@@ -252,11 +284,9 @@ static void a_full_disk_is_told_and_loses_nothing(void)
     if (mounted) {
         for (int i = 0; i < 4; i++) { /* another size: the write that fails is another one */
             char size[32];
-            int64_t rows;
             snprintf(size, sizeof size, "size=%dk", 900 + i * 68);
             CHECK(!mount("none", "disk", "tmpfs", MS_REMOUNT, size));
-            bool good = write_until_full("disk/full.h5", &rows);
-            check_full_disk("disk/full.h5", good, rows);
+            fill_and_recover("disk/full.h5");
         }
         CHECK(!umount2("disk", MNT_DETACH));
     } else {
@@ -267,36 +297,31 @@ static void a_full_disk_is_told_and_loses_nothing(void)
 
 static void a_limit_on_file_size_too(void)
 {
-    struct rlimit before, limit;
-    int64_t rows;
-    signal(SIGXFSZ, SIG_IGN);
-    CHECK(!getrlimit(RLIMIT_FSIZE, &before));
-    limit = before;
-    limit.rlim_cur = 700000;
-    CHECK(!setrlimit(RLIMIT_FSIZE, &limit));
-    bool good = write_until_full("full.h5", &rows);
-    CHECK(!setrlimit(RLIMIT_FSIZE, &before));
-    check_full_disk("full.h5", good, rows);
+    limit_file_size(700000);
+    fill_and_recover("full.h5");
 }
 
 static void a_save_that_fails_leaves_nothing(void)
 {
     lab l = lab_new();
-    struct rlimit before, limit;
     sonde_h5_run run = lab_run("unsaved.h5", false);
     sonde_h5_end end = lab_end(2000);
     for (int64_t step = 1; step <= 2000; step++) CHECK(lab_step(&l, step) == SONDE_OK);
-    CHECK(!getrlimit(RLIMIT_FSIZE, &before));
-    limit = before;
-    limit.rlim_cur = 100000;
-    CHECK(!setrlimit(RLIMIT_FSIZE, &limit));
-    CHECK(sonde_h5_save(l.history, &run, &end) == SONDE_EIO && lab_says("File too large"));
-    CHECK(!setrlimit(RLIMIT_FSIZE, &before));
+    limit_file_size(100000);
+    sonde_status status = sonde_h5_save(l.history, &run, &end);
+    bool told = lab_says("File too large");
+    limit_file_size(RLIM_INFINITY);
+    CHECK(status == SONDE_EIO && told);
     CHECK(!lab_exists("unsaved.h5") && !lab_exists("unsaved.h5.part") && !lab_exists("unsaved.h5.tmp"));
     CHECK(sonde_h5_save(l.history, &run, &end) == SONDE_OK);
     CHECK(lab_check_file("unsaved.h5", 2000, "complete") == 2000);
     sonde_history_free(l.history);
+    CHECK(sonde_h5_open_ids() == 0);
 }
+
+/* HDF5 itself leaks where it meets damage. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) { return "leak:libhdf5"; }
 
 /* ---- damaged files ------------------------------------------------------------------------------------- */
 
@@ -309,12 +334,6 @@ static char *whole_file(const char *path, size_t *size)
     *size = fread(bytes, 1, (size_t)info.st_size, f);
     fclose(f);
     return bytes;
-}
-
-static void store(const char *path, const char *bytes, size_t size)
-{
-    FILE *f = fopen(path, "wb");
-    CHECK(f && fwrite(bytes, 1, size, f) == size && !fclose(f));
 }
 
 /* Everything that `show` would do; nothing may crash, and every failure has a message. */
@@ -353,7 +372,8 @@ static void try_damaged(const char *bytes, size_t size)
         CHECK(lab_says("damaged.h5"));
     }
     CHECK(!rename("damaged.h5", "damaged.h5.part"));
-    if (sonde_h5_recover("damaged.h5.part", true, &out) != SONDE_OK) CHECK(lab_says("damaged.h5.part"));
+    if (sonde_h5_recover("damaged.h5.part", true, &out) != SONDE_OK && !CHECK(lab_says("damaged.h5.part")))
+        printf("       %s\n", sonde_message());
     unlink("damaged.h5");
     unlink("damaged.h5.part");
 }
@@ -371,11 +391,11 @@ static void damage_is_survived(void)
     for (size_t cut = 0; cut < size; cut += size / 60 + 1) try_damaged(good, cut);
     sonde_stream stream;
     sonde_stream_init(&stream, 7, "damage");
-    for (int i = 0; i < 150; i++) { /* a few bytes, a zeroed sector */
+    for (int i = 0; i < 100; i++) { /* a few bytes, a zeroed sector */
         memcpy(bad, good, size);
         for (int k = 0; k < 4; k++)
             bad[sonde_stream_integer(&stream, 0, (int64_t)size - 1)] = (char)sonde_stream_u32(&stream);
-        if (i % 3 == 0) memset(bad + sonde_stream_integer(&stream, 0, (int64_t)size - 513), 0, 512);
+        if (i % 4 == 0) memset(bad + sonde_stream_integer(&stream, 0, (int64_t)size - 513), 0, 512);
         try_damaged(bad, size);
     }
     memset(bad, 'x', size);
@@ -404,6 +424,7 @@ static void recover_explains_itself(void)
 int main(void)
 {
     size_t before = sonde_memory().live_blocks;
+    signal(SIGXFSZ, SIG_IGN); /* a write past the limit fails instead */
     lab_enter_folder();
     CHECK_RUN(every_prefix_is_recovered);
     CHECK_RUN(a_kill_loses_no_flushed_row);

@@ -71,7 +71,8 @@ static void test_copies(void)
     CHECK(at2(t, 1, 2) == 2 && at2(t, 0, 1) == 1);
     CHECK(sonde_tensor_full(&column, SONDE_FLOAT64, SHAPE(2, 1), 0.1) == SONDE_OK);
     CHECK(sonde_tensor_copy_(t, column) == SONDE_OK && at2(t, 1, 1) == (double)0.1f);
-    CHECK(sonde_tensor_copy_(row, t) == SONDE_ESHAPE && strstr(sonde_message(), "[2, 3]") && strstr(sonde_message(), "[3]"));
+    CHECK(sonde_tensor_copy_(row, t) == SONDE_ESHAPE && strstr(sonde_message(), "[2, 3]") &&
+          strstr(sonde_message(), "[3]"));
     CHECK(sonde_tensor_to(&d, t, SONDE_FLOAT64) == SONDE_OK && at2(d, 0, 0) == (double)0.1f);
     sonde_tensor_release(d);
     sonde_tensor_set(t, (int64_t[]){0, 0}, (double)NAN);
@@ -196,8 +197,9 @@ static void test_text(void)
     check_text(counting(SONDE_INT64, SHAPE(3)), "tensor([0, 1, 2])");
     check_text(of(SONDE_FLOAT32, 0, NULL, (double[]){3.25}), "tensor(3.2500)");
     check_text(counting(SONDE_FLOAT32, SHAPE(0)), "tensor([])");
-    check_text(counting(SONDE_FLOAT64, SHAPE(20)), "tensor([ 0.,  1.,  2.,  3.,  4.,  5.,  6.,  7.,  8.,  9., 10., 11., 12., 13.,\n"
-                                                   "        14., 15., 16., 17., 18., 19.], dtype=float64)");
+    check_text(counting(SONDE_FLOAT64, SHAPE(20)),
+               "tensor([ 0.,  1.,  2.,  3.,  4.,  5.,  6.,  7.,  8.,  9., 10., 11., 12., 13.,\n"
+               "        14., 15., 16., 17., 18., 19.], dtype=float64)");
     check_text(counting(SONDE_INT64, SHAPE(1001)), "tensor([   0,    1,    2,  ...,  998,  999, 1000])");
 }
 

@@ -7,8 +7,8 @@ local recipe = require "support.recipe"
 --- sonde run r.lua in dir, with a recipe made of parts; returns the result and the line of `-- here`.
 local function run(dir, parts, arguments, opts)
   local text = type(parts) == "string"
-  local line
-  if text then process.write(dir / "r.lua", parts) else line = select(2, recipe.write(dir / "r.lua", parts, "-- here")) end
+  local _, line
+  if text then process.write(dir / "r.lua", parts) else _, line = recipe.write(dir / "r.lua", parts, "-- here") end
   opts = opts or {}
   opts.cwd = tostring(dir)
   return process.sonde({ "run", "r.lua", "--quiet", table.unpack(arguments or {}) }, opts), line

@@ -4,8 +4,8 @@ local lfs = require "lfs"
 local process = require "support.process"
 local recipe = require "support.recipe"
 
---- Starts an endless run in dir, waits until it says that it has rows, sends the signals, and returns its exit code. (A shell
---- starts background programs with SIGINT ignored.)
+--- Starts an endless run in dir, waits until it says that it has rows, sends the signals, and returns its exit code. (A
+--- shell starts background programs with SIGINT ignored.)
 local function run_and_signal(dir, signals, parts)
   recipe.write(dir / "r.lua", parts)
   local program = process.quote(process.interpreter()[1])
@@ -23,7 +23,10 @@ end
 --- Ends the step, and after so many seconds of them says that there are rows. (After 2 s they are on disk.)
 local function tell_after(seconds)
   return ([[run:log { loss = loss:item() }
-    if not told and run.step > 50 and run:seconds() > %g then told = true; io.open("rows", "w"):close() end]]):format(seconds)
+    if not told and run.step > 50 and run:seconds() > %g then
+      told = true
+      io.open("rows", "w"):close()
+    end]]):format(seconds)
 end
 
 --- The rows of /metrics in a file of this status; the probes' groups have as many, or after a kill, some at least.

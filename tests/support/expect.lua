@@ -1,7 +1,7 @@
 --- Expectations that specs of tensors and modules share.
 local expect = {}
 
---- fn fails with a message that contains `text` and names a line of fn in its own file: the caller's, not the library's.
+--- fn fails with a message that contains `text` and names a line of fn itself: the caller's, not the library's.
 function expect.error(text, fn, ...)
   local info = debug.getinfo(fn, "S")
   local ok, message = pcall(fn, ...)

@@ -8,9 +8,11 @@ function help.overview()
     local command = cli.find(name)
     rows[i] = { "  " .. name .. " " .. command.usage, command.summary }
   end
-  return "sonde: trains networks, probes every layer, and writes it all to one HDF5 file\n\nUsage: sonde COMMAND …\n\n"
+  return "sonde: trains networks, probes every layer, and writes it all to one HDF5 file\n\n"
+    .. "Usage: sonde COMMAND …\n\n"
     .. require "sonde.text".columns(rows, "ll")
-    .. "\n\nsonde COMMAND --help tells all about one. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 and 143 interrupted."
+    .. "\n\nsonde COMMAND --help tells all about one.\n"
+    .. "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 and 143 interrupted."
 end
 
 function help.main(arguments)

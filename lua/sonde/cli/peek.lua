@@ -12,7 +12,8 @@ function command.parser(parser)
   parser:option("--set", "Set a parameter of the recipe. May be given several times."):argname("NAME=VALUE"):count("*")
   parser:option("--seed", "All random numbers follow from it (default 1)."):argname("N")
     :convert(require "sonde.cli.parse".whole(0))
-  parser:option("--data", "Look for data files in this folder too. May be given several times."):argname("DIR"):count("*")
+  parser:option("--data", "Look for data files in this folder too. May be given several times.")
+    :argname("DIR"):count("*")
 end
 
 function command.run(options)

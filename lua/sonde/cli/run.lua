@@ -14,7 +14,8 @@ function command.parser(parser)
     :argname("N"):convert(parse.whole(1))
   parser:flag("--force", "Replace the file if it exists; the old one stays until the run has ended.")
   parser:flag("--quiet", "No progress.")
-  parser:option("--data", "Look for data files in this folder too. May be given several times."):argname("DIR"):count("*")
+  parser:option("--data", "Look for data files in this folder too. May be given several times.")
+    :argname("DIR"):count("*")
   parser:flag("--trust", "Let the recipe do what any script may (recipes are not confined yet).")
 end
 
@@ -51,7 +52,8 @@ local function say_end(outcome)
   if outcome.trace and os.getenv("SONDE_TRACE") then io.stderr:write(outcome.trace, "\n") end
 end
 
--- The recipe and its parameters, the --data folders being known; nil and the exit code if there is something wrong with them.
+-- The recipe and its parameters, the --data folders being known; nil and the exit code if there is something wrong with
+-- them.
 function command.prepare(options)
   local params = require "sonde.recipe.params"
   local folders = require "sonde.data.find".folders

@@ -53,7 +53,8 @@ local checks = {
 -- The result has the fields, `declarations` of the parameters, and `where`.
 function recipe.check(given, where)
   if type(given) ~= "table" then
-    return nil, ("%s: a recipe returns a table, this returned %s (is 'return { … }' missing?)"):format(where, type(given))
+    return nil, ("%s: a recipe returns a table, this returned %s (is 'return { … }' missing?)"):format(where,
+      type(given))
   end
   local made = { where = where, about = "", metrics = {}, params = {}, on_nonfinite = "continue" }
   local names = {}
@@ -83,8 +84,8 @@ local function short_source(chunk)
 end
 
 -- Loads a recipe file. options: random (see environment.new), on_print. nil, message if it cannot be read, compiled or
--- run, or is no recipe. Besides recipe.check's fields the result has path, folder, source, modules (name → source, growing
--- while it runs) and chunks (chunk name → path).
+-- run, or is no recipe. Besides recipe.check's fields the result has path, folder, source, modules (name → source,
+-- growing while it runs) and chunks (chunk name → path).
 function recipe.load(path, options)
   options = options or {}
   local source = environment.read(path)
@@ -163,7 +164,7 @@ function recipe.reason(problem, chunks)
   local line = recipe.line(chunks, 2)
   if not line then return message end
   -- A position inside the library tells the reader nothing: the recipe's line takes its place.
-  return line .. ": " .. message:gsub("^[^\n:]*%.lua:%d+: ", "")
+  return line .. ": " .. message:gsub("^[^\n:]*lua/sonde/[%w_/]+%.lua:%d+: ", "")
 end
 
 return recipe

@@ -131,8 +131,9 @@ local function declare(name, value)
   if declaration.kind ~= nil and (declaration.kind ~= "file" or declaration.type ~= "string") then
     return nil, [[kind must be "file" (of a text), or left out]]
   end
+  local is_number = scalar == "integer" or scalar == "number"
   for _, limit in ipairs { "min", "max" } do
-    if declaration[limit] ~= nil and (type(declaration[limit]) ~= "number" or (scalar ~= "integer" and scalar ~= "number")) then
+    if declaration[limit] ~= nil and not (is_number and type(declaration[limit]) == "number") then
       return nil, ("%s must be a number, of a number"):format(limit)
     end
   end

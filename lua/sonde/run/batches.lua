@@ -1,5 +1,5 @@
--- run:batches: batches of a data set in the order that the run's data stream draws; epoch, progress and the probes' last
--- step follow from it.
+-- run:batches: batches of a data set in the order that the run's data stream draws; epoch, progress and the probes'
+-- last step follow from it.
 local Run = require "sonde.run.object"
 local batches = require "sonde.data.batches"
 local suggest = require "sonde.suggest"

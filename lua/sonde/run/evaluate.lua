@@ -15,7 +15,7 @@ local function evaluation_mode(net)
   end
   net:eval()
   return setmetatable({}, { __close = function()
-    for i, module in ipairs(modules) do module:train(modes[i]) end -- reaches the children too: their own modes come later
+    for i, module in ipairs(modules) do module:train(modes[i]) end -- children too: their own come later
     for i, module in ipairs(modules) do
       if #module:children() == 0 then module:train(modes[i]) end -- one that has two parents, again
     end
@@ -28,8 +28,9 @@ local function count_right(prediction, target)
   return prediction:argmax(2):eq(target):sum():item()
 end
 
--- { loss =, accuracy = } over the data set, and one row of /validation: evaluation mode, no gradients, no probe row, every
--- module's mode restored. loss: for class labels nn.CrossEntropyLoss() if left out. A mean loss is weighted by batch.
+-- { loss =, accuracy = } over the data set, and one row of /validation: evaluation mode, no gradients, no probe row,
+-- every module's mode restored. loss: for class labels nn.CrossEntropyLoss() if left out. A mean loss is weighted by
+-- batch.
 function Run:evaluate(net, dataset, options)
   options = suggest.check_options("run:evaluate", options, names)
   local loss = options.loss

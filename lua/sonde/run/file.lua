@@ -1,6 +1,5 @@
 -- The file of a run: opening it, what /run holds, finishing it. Failures raise.
 local core = require "sonde.core"
-local json = require "sonde.json"
 local provenance = require "sonde.run.provenance"
 
 local File = {}

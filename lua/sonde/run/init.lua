@@ -83,13 +83,13 @@ function run.execute(recipe, options)
   local bar = run.new_progress(options.quiet)
   local object = Run.new { recipe = recipe, seed = seed, file = file, progress = bar }
   recipe.bar = bar -- what a print in the recipe clears first
-  core.nn.utils.on_clip(function(...) object:on_clip(...) end)
+  core.nn.utils._on_clip(function(...) object:on_clip(...) end)
 
   local result, problem = call(recipe, options.values, object)
   local ending = { status = problem and (problem.status or "failed") or "complete", error = problem and problem.reason }
   message = finish(object, file, ending, result)
 
-  core.nn.utils.on_clip(nil)
+  core.nn.utils._on_clip(nil)
   object:release()
   restore_random()
   core.system.unwatch_signals()
@@ -106,8 +106,8 @@ function run.execute(recipe, options)
   return outcome
 end
 
--- Runs a recipe until its first backward has finished, measuring everything and writing nothing. Returns the layer table;
--- or nil, a message and the exit code.
+-- Runs a recipe until its first backward has finished, measuring everything and writing nothing. Returns the layer
+-- table; or nil, a message and the exit code.
 function run.peek(recipe, values, seed)
   local object
   local peeked = Stop.new("peeked", "the first backward has finished")
@@ -126,13 +126,13 @@ function run.peek(recipe, values, seed)
   core.system.unwatch_signals()
   local layers = problem == peeked and object.measure:layers()
   object:release()
-  if layers then return require "sonde.probe".layer_table(object.history, layers) end
+  if layers then return require "sonde.probe.layers"(object.history, layers) end
   if problem then return nil, problem.reason, problem.exit or 1 end
   return nil, recipe.where .. ": run ended before an optimiser's step or run:log: there is nothing to look at", 1
 end
 
--- sonde.run(recipe, { set = { depth = 5 }, seed = 1, out = "file.h5", force = false, quiet = true }): `recipe` is a file
--- or a table as a recipe file returns. Raises if it fails; otherwise returns what run.execute does.
+-- sonde.run(recipe, { set = { depth = 5 }, seed = 1, out = "file.h5", force = false, quiet = true }): `recipe` is a
+-- file or a table as a recipe file returns. Raises if it fails; otherwise returns what run.execute does.
 local function call_from_script(_, given, options)
   options = suggest.check_options("sonde.run", options, { "force", "out", "quiet", "seed", "set" }, 2)
   local recipe, message

@@ -1,5 +1,5 @@
--- The `run` that a recipe's function gets. Here: what takes part, and what is kept. Its steps are in steps.lua, its loops
--- in batches.lua, evaluate.lua and fit.lua.
+-- The `run` that a recipe's function gets. Here: what takes part, and what is kept. Its steps are in steps.lua, its
+-- loops in batches.lua, evaluate.lua and fit.lua.
 local core = require "sonde.core"
 local Events = require "sonde.run.events"
 local Nonfinite = require "sonde.run.nonfinite"
@@ -17,14 +17,17 @@ Run.__name = "Run"
 function Run.new(options)
   local self = setmetatable({
     seed = options.seed, step = 0, file = options.file and options.file.path,
-    recipe = options.recipe, output = options.file, progress = options.progress, first_backward = options.first_backward,
+    recipe = options.recipe, output = options.file, progress = options.progress,
+    first_backward = options.first_backward,
     history = core.record.history(), started = core.system.clock(), epoch = 0 / 0,
-    models = {}, optimizers = {}, kept = {}, notes = {}, generators = {}, nets = {}, clips = {}, norms = {}, parameters = {}, handles = {},
+    models = {}, optimizers = {}, kept = {}, notes = {}, generators = {}, nets = {}, handles = {},
+    clips = {}, norms = {}, parameters = {},
   }, Run)
   self.data_stream = core.random.stream(self.seed, "data")
   self.rows = Rows.new(self.history, self.recipe.metrics, function(name)
-    self:warn(("'%s' is logged for the first time at step %d, after the columns of /metrics were fixed; it is kept and "
-      .. "becomes a column at the end of the run (name it in `metrics` to have it at once)"):format(name, self.step + 1))
+    self:warn(("'%s' is logged for the first time at step %d, after the columns of /metrics were fixed; it is kept "
+      .. "and becomes a column at the end of the run (name it in `metrics` to have it at once)"):format(name,
+      self.step + 1))
   end)
   self.validation = self.history:group("validation")
   self.validation:variable("loss", "float64", "mean loss over the data set, in evaluation mode")
@@ -62,7 +65,8 @@ function Run:optimizer(optimizer)
   for _, known in ipairs(self.optimizers) do
     if known == optimizer then return optimizer end
   end
-  self.handles[#self.handles + 1] = optimizer:register_step_pre_hook(function() self:before_optimizer_step(optimizer) end)
+  local function before_step() self:before_optimizer_step(optimizer) end
+  self.handles[#self.handles + 1] = optimizer:register_step_pre_hook(before_step)
   self.optimizers[#self.optimizers + 1] = optimizer
   if self.measure then self.measure:observe_optimizer(optimizer) end
   return optimizer
@@ -77,7 +81,8 @@ function Run:attach(net, options)
   self.nets[net] = self.measure:attach(net, options)
 end
 
--- Measures a network's layers and parameters: run:probe(net, { every = 1, hist_every = 10, what = { groups }, name = }).
+-- Measures a network's layers and parameters: run:probe(net, { every = 1, hist_every = 10, what = { groups }, name =
+-- }).
 function Run:probe(net, options)
   self:attach(net, not self.first_backward and options or {})
 end

@@ -92,8 +92,8 @@ function Run:report_nonfinite(step, loss, norm)
   self.nonfinite:watch(step, "nonfinite_loss", "loss", loss)
   if self.measure then
     for _, event in ipairs(self.measure:events()) do
-      self.nonfinite:report(step, group_codes[event.group], ("%d elements of the gradient at '%s' are not finite"):format(
-        event.value, event.name), event.value, event.probe)
+      local text = ("%d elements of the gradient at '%s' are not finite"):format(event.value, event.name)
+      self.nonfinite:report(step, group_codes[event.group], text, event.value, event.probe)
     end
   else
     self.nonfinite:watch(step, "nonfinite_grad_norm", "norm of the gradient", norm)

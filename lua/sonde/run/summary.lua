@@ -9,13 +9,15 @@ Summary.__index = Summary
 
 local bar_width = 22
 
--- Call it before the training starts, print it at the end: it keeps a copy of the weights there are now. The network must be
--- probed with what = weight_grad (the default).
+-- Call it before the training starts, print it at the end: it keeps a copy of the weights there are now. The network
+-- must be probed with what = weight_grad (the default).
 function Run:summary(net)
   if not self.nets[net] then fail("run:summary: the network must be probed first: run:probe(net)") end
   local before = {}
   for name, parameter in net:named_parameters() do
-    if parameter.ndim >= 2 then before[#before + 1] = { name = name, now = parameter, old = parameter:detach():clone() } end
+    if parameter.ndim >= 2 then
+      before[#before + 1] = { name = name, now = parameter, old = parameter:detach():clone() }
+    end
   end
   return setmetatable({ run = self, before = before }, Summary)
 end
@@ -67,8 +69,8 @@ function Summary:__tostring()
       text.bar(scale.share(row.now), bar_width), text.number(row.now), ("%.1f %%"):format(row.unmoved * 100),
     }
   end
-  return text.columns(lines, "llrlrr") .. ("\nbars: L2 norm of each layer's weight gradient on a log scale, 1e%d to 1e%d")
-    :format(scale.low, scale.high)
+  return text.columns(lines, "llrlrr")
+    .. ("\nbars: L2 norm of each layer's weight gradient on a log scale, 1e%d to 1e%d"):format(scale.low, scale.high)
 end
 
 return Summary

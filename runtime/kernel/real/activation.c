@@ -4,6 +4,7 @@
  * through a padded copy, so that an element's bits depend on its value alone and not on its place.
  */
 #include "kernel/real/kernels.h"
+#include "kernel/real/logistic.h"
 #include "kernel/real/real.h"
 
 #include <string.h>
@@ -42,13 +43,6 @@ enum { STRIP = 64 }; /* the loops below take multiples of this many elements */
 
 #define EXP REAL_MATH(exp)
 #define ABS REAL_MATH(fabs)
-
-/* 1/(1 + e^-x) without overflow, and 1 minus that without cancellation. */
-static inline real logistic(real x)
-{
-    real e = EXP(-ABS(x)), r = 1 / (1 + e);
-    return x >= 0 ? r : e * r;
-}
 
 static inline real softplus(real x)
 {

@@ -3,6 +3,10 @@
 #include "kernel/real/real.h"
 
 #include <string.h>
+#if SONDE_REAL == 32 && defined(__AVX512BW__)
+#include <immintrin.h>
+#define HAS_PACKS
+#endif
 
 #if SONDE_REAL == 32
 #define MANTISSA_BITS 23
@@ -16,7 +20,8 @@
 enum {
     CHUNK = 1024,
     SPECIAL = SONDE_BINADE_COUNT, /* a bin of its own for zeros, subnormals and non-finite elements */
-    TABLES = 4,                   /* neighbours are often equal: one counter after another would wait for itself */
+    BINS,
+    TABLES = 4, /* neighbours are often equal: one counter after another would wait for itself */
 };
 
 static inline real_bits bits_of(const real *x)
@@ -24,6 +29,13 @@ static inline real_bits bits_of(const real *x)
     real_bits b;
     memcpy(&b, x, sizeof b);
     return b;
+}
+
+static inline uint32_t bin_of(int exponent)
+{
+    int bin = exponent - BIAS - SONDE_BINADE_LOW;
+    bin = bin < 0 ? 0 : bin < SONDE_BINADE_COUNT ? bin : SONDE_BINADE_COUNT - 1;
+    return (uint32_t)(exponent == 0 || exponent == EXPONENT_MASK ? SPECIAL : bin);
 }
 
 /* Places the special elements of x where they belong. */
@@ -49,26 +61,107 @@ static void count_specials(sonde_histogram *out, const real *x, size_t n, uint32
     }
 }
 
+#ifdef HAS_PACKS
+/* A pack holds the exponents of 64 elements, one byte each, in any order. Most elements lie within a few binades of the
+ * largest: those are counted by comparing whole packs, the others one by one. */
+enum { PACK = 64, PACKS = 16, NEAR = 12 }; /* PACKS: at most 255, a lane counts in bytes */
+
+static inline __m512i pack(const float *x)
+{
+    const __m512i byte = _mm512_set1_epi32(0xFF);
+    __m512i a = _mm512_srli_epi32(_mm512_loadu_si512(x), 23), b = _mm512_srli_epi32(_mm512_loadu_si512(x + 16), 15);
+    __m512i c = _mm512_srli_epi32(_mm512_loadu_si512(x + 32), 7), d = _mm512_slli_epi32(_mm512_loadu_si512(x + 48), 1);
+    enum { OR_OF_AND = 0xEA }; /* (first & second) | third */
+    a = _mm512_and_si512(byte, a);
+    a = _mm512_ternarylogic_epi32(_mm512_slli_epi32(byte, 8), b, a, OR_OF_AND);
+    a = _mm512_ternarylogic_epi32(_mm512_slli_epi32(byte, 16), c, a, OR_OF_AND);
+    return _mm512_ternarylogic_epi32(_mm512_slli_epi32(byte, 24), d, a, OR_OF_AND);
+}
+
+static inline uint32_t sum_of_bytes(__m512i bytes)
+{
+    return (uint32_t)_mm512_reduce_add_epi64(_mm512_sad_epu8(bytes, _mm512_setzero_si512()));
+}
+
+/* Counts the zeros and the exponents low .. low + NEAR - 1 of the packs; returns how many it found. */
+static uint32_t count_near(uint32_t *table, const __m512i *exponents, int n, int low)
+{
+    const __m512i one = _mm512_set1_epi8(1);
+    __m512i counts[NEAR + 1], bins[NEAR + 1];
+    for (int k = 0; k <= NEAR; k++) {
+        counts[k] = _mm512_setzero_si512();
+        bins[k] = _mm512_set1_epi8((char)(k < NEAR ? low + k : 0));
+    }
+    for (int i = 0; i < n; i++) {
+        __m512i e = exponents[i];
+#pragma GCC unroll 16
+        for (int k = 0; k <= NEAR; k++)
+            counts[k] = _mm512_mask_add_epi8(counts[k], _mm512_cmpeq_epi8_mask(e, bins[k]), counts[k], one);
+    }
+    uint32_t found = 0;
+    for (int k = 0; k <= NEAR; k++) {
+        uint32_t count = sum_of_bytes(counts[k]);
+        table[bin_of(k < NEAR ? low + k : 0)] += count;
+        found += count;
+    }
+    return found;
+}
+
+static void count_far(uint32_t *table, const __m512i *exponents, int n, int low)
+{
+    const __m512i zero = _mm512_setzero_si512(), bound = _mm512_set1_epi8((char)low);
+    for (int i = 0; i < n; i++) {
+        uint8_t bytes[PACK];
+        uint64_t far = _mm512_cmplt_epu8_mask(exponents[i], bound) & _mm512_cmpneq_epi8_mask(exponents[i], zero);
+        if (far) memcpy(bytes, &exponents[i], sizeof bytes);
+        for (; far; far &= far - 1) table[bin_of(bytes[__builtin_ctzll(far)])]++;
+    }
+}
+
+/* As many elements of x as fill packs; returns how many. */
+static size_t count_packs(uint32_t *table, const float *x, size_t n)
+{
+    size_t done = 0;
+    while (n - done >= PACK) {
+        __m512i exponents[PACKS], largest = _mm512_setzero_si512();
+        int packs = 0;
+        for (; packs < PACKS && n - done >= PACK; packs++, done += PACK) {
+            exponents[packs] = pack(x + done);
+            largest = _mm512_max_epu8(largest, exponents[packs]);
+        }
+        uint8_t lanes[PACK];
+        memcpy(lanes, &largest, sizeof lanes);
+        int high = NEAR; /* so that low is above 0 */
+        for (int i = 0; i < PACK; i++) high = lanes[i] > high ? lanes[i] : high;
+        int low = high - NEAR + 1;
+        if (count_near(table, exponents, packs, low) < (uint32_t)(packs * PACK)) count_far(table, exponents, packs, low);
+    }
+    return done;
+}
+#else
+static size_t count_packs(uint32_t *table, const real *x, size_t n)
+{
+    return 0;
+}
+#endif
+
 void REAL_NAME(sonde_histogram)(sonde_histogram *out, const real *x, size_t n)
 {
-    uint32_t tables[TABLES][SONDE_BINADE_COUNT + 1] = {{0}};
-    uint32_t index[CHUNK];
-    for (size_t done = 0; done < n; done += CHUNK) {
-        size_t count = n - done < CHUNK ? n - done : CHUNK;
+    uint32_t tables[TABLES][BINS], index[CHUNK];
+    memset(tables[0], 0, sizeof tables[0]);
+    size_t packed = count_packs(tables[0], x, n);
+    int n_tables = n - packed < CHUNK ? 1 : TABLES;
+    if (n_tables > 1) memset(tables[1], 0, sizeof tables - sizeof tables[0]);
+    for (size_t done = packed; done < n; done += CHUNK) {
+        size_t count = n - done < CHUNK ? n - done : CHUNK, i = 0;
 #pragma omp simd
-        for (size_t i = 0; i < count; i++) {
-            int exponent = (int)(bits_of(x + done + i) >> MANTISSA_BITS & EXPONENT_MASK);
-            int bin = exponent - BIAS - SONDE_BINADE_LOW;
-            bin = bin < 0 ? 0 : bin < SONDE_BINADE_COUNT ? bin : SONDE_BINADE_COUNT - 1;
-            index[i] = (uint32_t)(exponent == 0 || exponent == EXPONENT_MASK ? SPECIAL : bin);
-        }
-        size_t i = 0;
-        for (; i + TABLES <= count; i += TABLES)
+        for (size_t j = 0; j < count; j++) index[j] = bin_of((int)(bits_of(x + done + j) >> MANTISSA_BITS & EXPONENT_MASK));
+        for (; n_tables > 1 && i + TABLES <= count; i += TABLES)
             for (int t = 0; t < TABLES; t++) tables[t][index[i + (size_t)t]]++;
         for (; i < count; i++) tables[0][index[i]]++;
     }
-    for (int t = 1; t < TABLES; t++)
-        for (int bin = 0; bin <= SPECIAL; bin++) tables[0][bin] += tables[t][bin];
+    for (int t = 1; t < n_tables; t++)
+        for (int bin = 0; bin < BINS; bin++) tables[0][bin] += tables[t][bin];
     for (int bin = 0; bin < SONDE_BINADE_COUNT; bin++) out->counts[bin] += tables[0][bin];
     if (tables[0][SPECIAL] > 0) count_specials(out, x, n, tables[0][SPECIAL]);
 }

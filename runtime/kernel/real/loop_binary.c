@@ -63,7 +63,8 @@ void REAL_NAME(loop_compare)(sonde_binary op, int64_t *y, const void *a, const v
         [SONDE_GE] = ge_row, [SONDE_EQ] = eq_row, [SONDE_NE] = ne_row,
     };
     for (loop_walk w = walk_start(loop); w.left > 0; walk_next(loop, &w))
-        rows[op](y + w.at[0], (const real *)a + w.at[1], (const real *)b + w.at[2], w.n, w.step[0], w.step[1], w.step[2]);
+        rows[op](y + w.at[0], (const real *)a + w.at[1], (const real *)b + w.at[2], w.n, w.step[0], w.step[1],
+                 w.step[2]);
 }
 
 /* ---- backward ------------------------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 #include "kernel/real/loop.h"
 
-void REAL_NAME(loop_index_add)(void *d, const void *gradient, const int64_t *index, int64_t first, int64_t outer, int64_t n,
-                               int64_t n_index, int64_t inner)
+void REAL_NAME(loop_index_add)(void *d, const void *gradient, const int64_t *index, int64_t first, int64_t outer,
+                               int64_t n, int64_t n_index, int64_t inner)
 {
     const real *dy = gradient;
     for (int64_t o = 0; o < outer; o++)
@@ -21,7 +21,8 @@ void REAL_NAME(loop_gather)(void *out, const void *in, const int64_t *index, int
     }
 }
 
-void REAL_NAME(loop_gather_add)(void *d, const void *gradient, const int64_t *index, int64_t stride, const sonde_loop *loop)
+void REAL_NAME(loop_gather_add)(void *d, const void *gradient, const int64_t *index, int64_t stride,
+                                const sonde_loop *loop)
 {
     for (loop_walk w = walk_start(loop); w.left > 0; walk_next(loop, &w)) {
         real *dx = (real *)d + w.at[0];

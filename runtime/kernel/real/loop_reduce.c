@@ -41,7 +41,7 @@ static double abs_max_fiber(const real *x, int64_t n, int64_t s)
 
 static double abs_min_fiber(const real *x, int64_t n, int64_t s)
 {
-    double least = INFINITY;
+    double least = (double)INFINITY;
     for (int64_t i = 0; i < n; i++) {
         const double v = fabs((double)x[i * s]);
         if (v < least || v != v) least = v;
@@ -264,7 +264,8 @@ void REAL_NAME(loop_extremum)(bool maximum, void *out, int64_t *index, const voi
         }
 }
 
-void REAL_NAME(loop_extremum_backward)(void *d, const void *gradient, const void *in, const void *out, size_t n, bool add)
+void REAL_NAME(loop_extremum_backward)(void *d, const void *gradient, const void *in, const void *out, size_t n,
+                                       bool add)
 {
     real *dx = d;
     const real *dy = gradient, *x = in, y = *(const real *)out;

@@ -64,8 +64,8 @@ void REAL_NAME(loop_softmax_backward)(void *d, const void *gradient, const void 
     for (int64_t o = 0; o < outer; o++)
         for (int64_t k = 0; k < inner; k++) {
             const int64_t at = o * n * inner + k;
-            softmax_backward_fiber((real *)d + at, (const real *)gradient + at, (const real *)out + at, n, inner, log_of,
-                                   add);
+            softmax_backward_fiber((real *)d + at, (const real *)gradient + at, (const real *)out + at, n, inner,
+                                   log_of, add);
         }
 }
 
@@ -90,7 +90,8 @@ static double normalise(real *p, const real *x, int64_t n, int64_t s)
 }
 
 /* (1-ε) w_y (lse - x_y) + ε/n Σ_c w_c (lse - x_c)   (Szegedy et al. 2016, label smoothing) */
-static double label_loss(const real *x, double lse, int64_t y, const real *weight, int64_t n, int64_t s, double smoothing)
+static double label_loss(const real *x, double lse, int64_t y, const real *weight, int64_t n, int64_t s,
+                         double smoothing)
 {
     const double loss = weight_of(weight, y) * (lse - (double)x[y * s]);
     if (smoothing == 0) return loss;
@@ -170,7 +171,8 @@ void REAL_NAME(loop_cross_entropy_soft_backward)(void *d, const void *dy, bool o
             const double in = scale * (double)((const real *)dy)[one ? 0 : o * inner + k];
             double mass = 0;
             for (int64_t c = 0; c < n; c++)
-                mass += weight_of(weight, c) * ((1 - args->smoothing) * (double)t[c * inner] + args->smoothing / (double)n);
+                mass +=
+                    weight_of(weight, c) * ((1 - args->smoothing) * (double)t[c * inner] + args->smoothing / (double)n);
             for (int64_t c = 0; c < n; c++) {
                 const double share = (1 - args->smoothing) * (double)t[c * inner] + args->smoothing / (double)n;
                 const real e = R(in * (mass * (double)q[c * inner] - weight_of(weight, c) * share));

@@ -54,31 +54,74 @@ typedef struct pass {
     uint64_t n_signed;     /* with the sign bit set */
 } pass;
 
+typedef struct sums {
+    vec sum, sum_abs, sum_sq;
+} sums;
+
+typedef struct marks {
+    vecbits high, low, n_signed; /* n_signed: lane by lane, where the machine has no masks to count in */
+    uint64_t count_signed;
+} marks;
+
+static inline void add_squares(vec *sum, const vec *v)
+{
+#if defined(__AVX512F__) && SONDE_REAL == 32
+    *sum = (vec)_mm512_fmadd_ps((__m512)*v, (__m512)*v, (__m512)*sum);
+#elif defined(__AVX512F__)
+    *sum = (vec)_mm512_fmadd_pd((__m512d)*v, (__m512d)*v, (__m512d)*sum);
+#else
+    *sum += *v * *v;
+#endif
+}
+
+static inline void count_signs(marks *m, const vec *v)
+{
+#if defined(__AVX512DQ__) && SONDE_REAL == 32
+    m->count_signed += (uint64_t)__builtin_popcount(_mm512_movepi32_mask((__m512i)*v));
+#elif defined(__AVX512DQ__)
+    m->count_signed += (uint64_t)__builtin_popcount(_mm512_movepi64_mask((__m512i)*v));
+#else
+    m->n_signed -= (vecbits)*v >> (8 * (int)sizeof(real) - 1);
+#endif
+}
+
+static inline void add_vector(sums *to, marks *m, const real *x)
+{
+    vec v = load(x);
+    vecbits abs_bits = (vecbits)v & ABS_MASK;
+    to->sum += v;
+    to->sum_abs += (vec)abs_bits;
+    add_squares(&to->sum_sq, &v);
+    keep_extremes(&m->high, &m->low, &abs_bits);
+    count_signs(m, &v);
+}
+
+/* Vectors take turns in two accumulators: one addition need not wait for the other. */
 static void run_pass(pass *out, const real *x, int vectors)
 {
     wide sum = {0}, sum_abs = {0}, sum_sq = {0};
-    vecbits high = {0}, low = high + ABS_MASK, n_signed = {0};
+    marks m = {.low = (vecbits){0} + ABS_MASK};
     for (int done = 0; done < vectors;) {
-        int end = vectors - done < RUN ? vectors : done + RUN;
-        vec s = {0}, a = {0}, q = {0};
-        for (; done < end; done++) {
-            vec v = load(x + done * LANES);
-            vecbits abs_bits = (vecbits)v & ABS_MASK;
-            s += v;
-            a += (vec)abs_bits;
-            q += v * v;
-            keep_extremes(&high, &low, &abs_bits);
-            n_signed -= (vecbits)v >> (8 * (int)sizeof(real) - 1);
+        int end = vectors - done < 2 * RUN ? vectors : done + 2 * RUN;
+        sums even = {.sum = {0}}, odd = {.sum = {0}};
+        for (; done + 2 <= end; done += 2) {
+            add_vector(&even, &m, x + done * LANES);
+            add_vector(&odd, &m, x + (done + 1) * LANES);
         }
-        add_lanes(&sum, &s);
-        add_lanes(&sum_abs, &a);
-        add_lanes(&sum_sq, &q);
+        if (done < end) add_vector(&even, &m, x + done++ * LANES);
+        even.sum += odd.sum;
+        even.sum_abs += odd.sum_abs;
+        even.sum_sq += odd.sum_sq;
+        add_lanes(&sum, &even.sum);
+        add_lanes(&sum_abs, &even.sum_abs);
+        add_lanes(&sum_sq, &even.sum_sq);
     }
-    *out = (pass){.sum = fold(&sum), .sum_abs = fold(&sum_abs), .sum_sq = fold(&sum_sq), .abs_min = ABS_MASK};
+    *out = (pass){.sum = fold(&sum), .sum_abs = fold(&sum_abs), .sum_sq = fold(&sum_sq), .abs_min = ABS_MASK,
+                  .n_signed = m.count_signed};
     for (int i = 0; i < LANES; i++) {
-        out->n_signed += (uint64_t)n_signed[i];
-        if (high[i] > out->abs_max) out->abs_max = high[i];
-        if (low[i] < out->abs_min) out->abs_min = low[i];
+        out->n_signed += (uint64_t)m.n_signed[i];
+        if (m.high[i] > out->abs_max) out->abs_max = m.high[i];
+        if (m.low[i] < out->abs_min) out->abs_min = m.low[i];
     }
 }
 

@@ -18,7 +18,8 @@ describe("nn.init", function()
 
   it("changes its tensor and returns it", function()
     for name, args in pairs {
-      uniform_ = {}, normal_ = {}, zeros_ = {}, ones_ = {}, constant_ = { 3 }, xavier_uniform_ = {}, xavier_normal_ = {},
+      uniform_ = {}, normal_ = {}, zeros_ = {}, ones_ = {}, constant_ = { 3 },
+      xavier_uniform_ = {}, xavier_normal_ = {},
       kaiming_uniform_ = {}, kaiming_normal_ = {}, lecun_uniform_ = {}, lecun_normal_ = {}, orthogonal_ = {},
     } do
       assert.is_true(init[name](w, table.unpack(args)) == w, name)
@@ -73,8 +74,10 @@ describe("nn.init", function()
 
   it("checks its arguments", function()
     expect.error("expected one of fan_in, fan_out; got 'fan'", function() init.kaiming_normal_(w, { mode = "fan" }) end)
-    expect.error("bad argument 'tensor' to nn.init.normal_: expected Tensor, got no value", function() init.normal_() end)
-    expect.error("bad argument 'val' to nn.init.constant_: expected number, got no value", function() init.constant_(w) end)
+    expect.error("bad argument 'tensor' to nn.init.normal_: expected Tensor, got no value",
+      function() init.normal_() end)
+    expect.error("bad argument 'val' to nn.init.constant_: expected number, got no value",
+      function() init.constant_(w) end)
     expect.error("", function() init.xavier_normal_(sonde.zeros(3)) end)
     expect.error("", function() init.normal_(sonde.zeros(3, { dtype = "int64" })) end)
   end)

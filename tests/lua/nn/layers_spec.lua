@@ -16,8 +16,10 @@ describe("layers", function()
   end)
 
   it("check their arguments", function()
-    expect.error("bad argument 'out_features' to nn.Linear: expected integer, got string", function() nn.Linear(3, "2") end)
-    expect.error("bad argument 'out_features' to nn.Linear: expected integer, got no value", function() nn.Linear(3) end)
+    expect.error("bad argument 'out_features' to nn.Linear: expected integer, got string",
+      function() nn.Linear(3, "2") end)
+    expect.error("bad argument 'out_features' to nn.Linear: expected integer, got no value",
+      function() nn.Linear(3) end)
     expect.error("expected integer, got 2.5", function() nn.Linear(2.5, 1) end)
     expect.error("expected at least 1, got 0", function() nn.Linear(0, 1) end)
     expect.error("expected boolean, got string", function() nn.Linear(2, 1, "yes") end)
@@ -82,7 +84,8 @@ describe("layers", function()
     assert.equal(2, #nn.Sequential(nn.ReLU(), nn.Tanh()))
     local x = sonde.ones(2)
     assert.is_true(nn.Sequential()(x) == x)
-    expect.error("bad argument #2 to nn.Sequential: expected Module, got number", function() nn.Sequential { nn.ReLU(), 2 } end)
+    expect.error("bad argument #2 to nn.Sequential: expected Module, got number",
+      function() nn.Sequential { nn.ReLU(), 2 } end)
     expect.error("got the key 'h1' (for names: net:add(name, module))", function() nn.Sequential { h1 = nn.ReLU() } end)
   end)
 
@@ -105,7 +108,10 @@ end)
 describe("losses", function()
   local x, y
 
-  before_each(function() x, y = sonde.tensor { { 1, 2, 3 }, { 3, 2, 1 } }, sonde.tensor({ 3, 1 }, { dtype = "int64" }) end)
+  before_each(function()
+    x = sonde.tensor { { 1, 2, 3 }, { 3, 2, 1 } }
+    y = sonde.tensor({ 3, 1 }, { dtype = "int64" })
+  end)
   after_each(function() x, y = nil, nil end)
 
   it("CrossEntropyLoss counts classes from 1", function()

@@ -84,8 +84,9 @@ describe("a module", function()
     expect.values({ { 11 } }, m(sonde.tensor { { 3, 4 } }))
     assert.is_nil(m.bias)
     assert.equal(1, #m:parameters())
-    expect.error("cannot assign a Tensor to parameter 'weight' of Linear: expected nn.Parameter or nil (to change its values: copy_, in sonde.no_grad)",
+    local message = expect.error("cannot assign a Tensor to parameter 'weight' of Linear: expected nn.Parameter or nil",
       function() m.weight = sonde.ones(1, 2) end)
+    assert.truthy(message:find("(to change its values: copy_, in sonde.no_grad)", 1, true))
     expect.error("cannot assign a string", function() m.weight = "w" end)
     expect.error("Linear has no parameter, buffer or child 'wieght'", function() m.wieght = m.weight end)
     expect.error("'training' is set by", function() m.training = true end)

@@ -40,7 +40,9 @@ describe("state_dict", function()
   it("takes PyTorch's names", function()
     local m = net()
     local torch = {}
-    for name, t in pairs(m:state_dict()) do torch[(name:gsub("^%d", function(d) return tostring(d - 1 | 0) end))] = t + 1 end
+    for name, t in pairs(m:state_dict()) do
+      torch[(name:gsub("^%d", function(d) return tostring(math.tointeger(d) - 1) end))] = t + 1
+    end
     assert.truthy(torch["0.weight"])
     m:load_state_dict(torch, { names = "torch" })
     assert.is_true(m:state_dict()["3.weight"]:equal(torch["2.weight"]))
@@ -59,8 +61,10 @@ describe("state_dict", function()
     local message = expect.error("load_state_dict of Linear", function()
       m:load_state_dict { weight = sonde.ones(2, 2), extra = sonde.ones(1), other = sonde.ones(1) }
     end)
-    assert.truthy(message:find("shapes: weight: expected [1, 2], got [2, 2]; missing: bias; unexpected: extra, other", 1, true))
-    local missing, unexpected = m:load_state_dict({ weight = sonde.ones(1, 2), extra = sonde.ones(1) }, { strict = false })
+    assert.truthy(message:find(
+      "shapes: weight: expected [1, 2], got [2, 2]; missing: bias; unexpected: extra, other", 1, true))
+    local some = { weight = sonde.ones(1, 2), extra = sonde.ones(1) }
+    local missing, unexpected = m:load_state_dict(some, { strict = false })
     assert.same({ "bias" }, missing)
     assert.same({ "extra" }, unexpected)
     assert.is_false(before:equal(m.weight))
@@ -105,8 +109,8 @@ describe("gradcheck of layers in float64", function()
   end)
 
   it("activations", function()
-    for _, name in ipairs { "Sigmoid", "Tanh", "ReLU", "LeakyReLU", "ELU", "SELU", "GELU", "SiLU", "Softplus", "Softsign",
-      "Hardtanh" } do
+    for _, name in ipairs { "Sigmoid", "Tanh", "ReLU", "LeakyReLU", "ELU", "SELU", "GELU", "SiLU", "Softplus",
+      "Softsign", "Hardtanh" } do
       check(nn[name]())
     end
     check(nn.Sequential { nn.Linear(3, 3), nn.ReLU { inplace = true } })

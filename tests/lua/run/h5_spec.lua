@@ -9,7 +9,8 @@ describe("h5.save and h5.load", function()
     local dir <close> = process.tempdir()
     local values = {
       x = sonde.rand(2, 3), y = sonde.arange(1, 5), z = sonde.ones(2, { dtype = "float64" }),
-      number = 0.1, count = 7, text = "größer", names = { "a", "b" }, sizes = { 1, 2 }, group = { inner = sonde.ones(1) },
+      number = 0.1, count = 7, text = "größer", names = { "a", "b" }, sizes = { 1, 2 },
+      group = { inner = sonde.ones(1) },
     }
     assert(h5.save(dir / "a.h5", values))
     local back = assert(h5.load(dir / "a.h5"))
@@ -38,7 +39,7 @@ describe("h5.save and h5.load", function()
   it("leave an old file whole when the new one cannot be written", function()
     local dir <close> = process.tempdir()
     assert(h5.save(dir / "a.h5", { x = 1 }))
-    assert.error_matches(function() h5.save(dir / "a.h5", { x = 2, y = print }) end, "expected a text, a number, a tensor")
+    assert.error_matches(function() h5.save(dir / "a.h5", { x = 2, y = print }) end, "expected a text, a number")
     collectgarbage()
     assert.equal(1, assert(h5.load(dir / "a.h5")).x)
     assert.is_nil(lfs.attributes(dir / "a.h5.tmp"))

@@ -4,7 +4,8 @@ local text = require "sonde.text"
 
 describe("json", function()
   it("sorts keys, keeps every bit of a number, and tells floats from integers", function()
-    assert.equal('{"a":[1,2.0,0.1],"b":{"c":"\\"\\n","d":true}}', json.encode { b = { d = true, c = '"\n' }, a = { 1, 2.0, 0.1 } })
+    local text_of_all = json.encode { b = { d = true, c = '"\n' }, a = { 1, 2.0, 0.1 } }
+    assert.equal('{"a":[1,2.0,0.1],"b":{"c":"\\"\\n","d":true}}', text_of_all)
     for _, x in ipairs { 0.1 + 0.2, 1e300 / 3, -5e-324, 2 ^ 53 } do assert.equal(x, tonumber(json.encode(x))) end
   end)
 
@@ -22,7 +23,8 @@ end)
 
 describe("text", function()
   it("aligns columns by what is seen", function()
-    assert.equal("name    n\ngröße   1\nb      10", text.columns({ { "name", "n" }, { "größe", "1" }, { "b", "10" } }, "lr"))
+    local rows = { { "name", "n" }, { "größe", "1" }, { "b", "10" } }
+    assert.equal("name    n\ngröße   1\nb      10", text.columns(rows, "lr"))
   end)
 
   it("draws a log scale between powers of ten, zero as nothing", function()

@@ -87,7 +87,7 @@ describe("an attached probe", function()
 
   it("refuses wrong options with the right words", function()
     local net = network()
-    assert.error_matches(function() sonde.probe.attach(net, { evry = 2 }) end, "unknown option 'evry'.*did you mean 'every'")
+    assert.error_matches(function() sonde.probe.attach(net, { evry = 2 }) end, "option 'evry'.*did you mean 'every'")
     assert.error_matches(function() sonde.probe.attach(net, { what = { "weights" } }) end, "unknown group 'weights'")
     assert.error_matches(function() sonde.probe.attach(net, { every = 0 }) end, "every")
     assert.error_matches(function() sonde.probe.attach(3) end, "Module")

@@ -31,16 +31,48 @@ describe("the same recipe and seed", function()
     assert.falsy(a "/metrics/loss":equal(c "/metrics/loss"))
   end)
 
+  it("give the same bits for any number of threads", function()
+    local dir <close> = process.tempdir()
+    recipe.write(dir / "r.lua")
+    for threads = 1, 3 do
+      local result = process.sonde({ "run", "r.lua", "--quiet", "--set", "width=300", "--threads", threads, "-o",
+        threads .. ".h5" }, { cwd = tostring(dir) })
+      assert.equal(0, result.code, result.stderr)
+    end
+    for _, path in ipairs { "/metrics/loss", "/weight_grad/l2_norm" } do
+      local one = assert(h5.read(dir / "1.h5", path))
+      for threads = 2, 3 do assert.truthy(one:equal(assert(h5.read(dir / (threads .. ".h5"), path))), path) end
+    end
+  end)
+
   it("give the same losses with and without probes, logs and evaluations", function()
     local dir <close> = process.tempdir()
     local _, a = run(dir, nil, { out = "a.h5" })
-    local _, b = run(dir, { log = [[run:log { loss = loss:item() }; run:evaluate(net, train); run:generator("x"):uniform()]] },
-      { out = "b.h5" })
+    local _, b = run(dir, { log = [[run:log { loss = loss:item() }
+      run:evaluate(net, train)
+      run:generator("x"):uniform()]] }, { out = "b.h5" })
     local text = recipe.text():gsub("run:probe%(net%)", "")
     process.write(dir / "r.lua", text)
     runs(dir / "r.lua", { out = dir / "c.h5" })
     assert.truthy(a "/metrics/loss":equal(b "/metrics/loss"))
     assert.truthy(a "/metrics/loss":equal(assert(h5.read(dir / "c.h5", "/metrics/loss"))))
+  end)
+
+  it("may be a table in a script", function()
+    local dir <close> = process.tempdir()
+    local given = { name = "t", params = { n = 2 }, run = function(p, r)
+      for i = 1, p.n do r:log { loss = i } end
+      return { u = require "sonde".rand(1):item() }
+    end }
+    local a = runs(given, { set = { n = 5 }, out = dir / "a.h5" })
+    local b = runs(given, { out = dir / "b.h5" })
+    assert.equal(5, a.steps)
+    assert.equal(2, b.steps)
+    assert.equal(a.result.u, b.result.u)
+    assert.truthy(assert(h5.read(dir / "a.h5", "/run/recipe_source")):find("may be a table in a script", 1, true))
+    assert.error_matches(function() runs(given, { set = { m = 1 }, out = dir / "c.h5" }) end, "unknown parameter 'm'")
+    assert.error_matches(function() runs({ run = 3 }) end, "field 'run' must be a function")
+    assert.error_matches(function() runs(given, { output = "x" }) end, "unknown option 'output'.*did you mean 'out'")
   end)
 
   it("leave the generators of the script that ran them alone", function()
@@ -112,7 +144,8 @@ describe("run:batches", function()
     local dir <close> = process.tempdir()
     local outcome = run(dir, { before = [[
       local n = 10
-      local set = data.tensors { sonde.arange(1, 11, { dtype = "float32" }):reshape(n, 1), sonde.ones(n, { dtype = "int64" }) }
+      local x = sonde.arange(1, 11, { dtype = "float32" }):reshape(n, 1)
+      local set = data.tensors { x, sonde.ones(n, { dtype = "int64" }) }
       local seen = {}
       for x in run:batches(set, { batch_size = 4, epochs = 2 }) do
         for i = 1, #x do seen[#seen + 1] = x[i]:item() end

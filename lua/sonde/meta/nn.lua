@@ -1,0 +1,190 @@
+---@meta sonde.nn
+
+---@class sonde.nn
+---@field init sonde.nn.init
+---@field utils sonde.nn.utils
+---@field Module sonde.Module
+---activations; those that PyTorch gives it take `inplace`:
+---@field Sigmoid fun(): sonde.Module
+---@field Tanh fun(): sonde.Module
+---@field ReLU fun(inplace?: boolean|table): sonde.Module
+---@field LeakyReLU fun(negative_slope?: number|table, inplace?: boolean): sonde.Module 0.01
+---@field ELU fun(alpha?: number|table, inplace?: boolean): sonde.Module 1
+---@field SELU fun(inplace?: boolean|table): sonde.Module
+---@field GELU fun(approximate?: "none"|"tanh"|table): sonde.Module
+---@field SiLU fun(inplace?: boolean|table): sonde.Module
+---@field Softplus fun(beta?: number|table, threshold?: number): sonde.Module 1, 20
+---@field Softsign fun(): sonde.Module
+---@field Hardtanh fun(min_val?: number|table, max_val?: number, inplace?: boolean): sonde.Module -1, 1
+local nn = {}
+
+---y = x Wᵀ + b over the last axis; weight [out_features, in_features], both from U(±1/√in_features).
+---@param in_features integer
+---@param out_features integer
+---@param opts? { bias?: boolean, dtype?: "float32"|"float64" }
+---@return sonde.Module
+function nn.Linear(in_features, out_features, opts) end
+---@param start_dim? integer 2: the batch stays
+---@param end_dim? integer -1
+---@return sonde.Module
+function nn.Flatten(start_dim, end_dim) end
+---@return sonde.Module
+function nn.Identity() end
+---@param p? number|{ p?: number } 0.5
+---@return sonde.Module
+function nn.Dropout(p) end
+---@param num_features integer
+---@param opts? { eps?: number, momentum?: number|false, affine?: boolean, track_running_stats?: boolean, dtype?: string } 1e-5, 0.1 (false: cumulative), true, true
+---@return sonde.Module
+function nn.BatchNorm1d(num_features, opts) end
+---`Sequential{ a, b }` or `Sequential(a, b)`; names by `net:add(name, module)`.
+---@param ... sonde.Module|sonde.Module[]
+---@return sonde.Module
+function nn.Sequential(...) end
+---shortcut(x) + scale · block(x); without a shortcut, x itself. learn_scale: scale is a parameter.
+---@param block sonde.Module
+---@param opts? { scale?: number, learn_scale?: boolean, shortcut?: sonde.Module }
+---@return sonde.Module
+function nn.Residual(block, opts) end
+---Of logits [N, C] and labels int64 [N] in 1..C.
+---@param opts? { weight?: sonde.Tensor, ignore_index?: integer, reduction?: "mean"|"sum"|"none", label_smoothing?: number }
+---@return sonde.Module
+function nn.CrossEntropyLoss(opts) end
+---@param reduction? "mean"|"sum"|"none"|{ reduction?: string }
+---@return sonde.Module
+function nn.MSELoss(reduction) end
+---@param opts? { weight?: sonde.Tensor, reduction?: "mean"|"sum"|"none", pos_weight?: sonde.Tensor }
+---@return sonde.Module
+function nn.BCEWithLogitsLoss(opts) end
+---A tensor that registers itself when it becomes a field of a layer. Shares the data's memory.
+---@param data sonde.Tensor
+---@param requires_grad? boolean true
+---@return sonde.Tensor
+function nn.Parameter(data, requires_grad) end
+---@param value any
+---@return boolean
+function nn.is_module(value) end
+
+---`net(x)` calls it, `net[i]` and `net.name` are its children, `net.weight` its parameters, `#net` how many children.
+---A layer of one's own: `local MyLayer = nn.Module:extend("MyLayer")` with methods `init(...)` and `forward(x, ...)`;
+---then `MyLayer(...)`. Fields that are modules or nn.Parameter register themselves in order of assignment.
+---@class sonde.Module
+---@field training boolean set by train and eval
+---@field super? table of a class: the one it extends
+---@overload fun(...: sonde.Tensor): sonde.Tensor, ...
+local Module = {}
+
+---@param name string
+---@return sonde.Module class
+function Module:extend(name) end
+---@param ... sonde.Tensor
+---@return sonde.Tensor ...
+function Module:forward(...) end
+---Appends a child; returns the container.
+---@param name string|sonde.Module
+---@param module? sonde.Module
+---@return sonde.Module self
+function Module:add(name, module) end
+---@return sonde.Module[]
+function Module:children() end
+---@return string[]
+function Module:child_names() end
+---@return fun(): string?, sonde.Module?
+function Module:named_children() end
+---This module and all below it, in forward order, each once.
+---@return sonde.Module[]
+function Module:modules() end
+---@return fun(): string?, sonde.Module?
+function Module:named_modules() end
+---@return sonde.Tensor[]
+function Module:parameters() end
+---@return fun(): string?, sonde.Tensor?
+function Module:named_parameters() end
+---@return sonde.Tensor[]
+function Module:buffers() end
+---@return fun(): string?, sonde.Tensor?
+function Module:named_buffers() end
+---Names and tensors of this module alone.
+---@param buffers? boolean buffers instead of parameters
+---@return string[], sonde.Tensor[]
+function Module:own_parameters(buffers) end
+---@param name string
+---@param tensor? sonde.Tensor
+function Module:register_parameter(name, tensor) end
+---@param name string
+---@param tensor? sonde.Tensor
+function Module:register_buffer(name, tensor) end
+---@return string "Linear", or the name given to extend
+function Module:class_name() end
+---@param mode? boolean true
+---@return sonde.Module self
+function Module:train(mode) end
+---@return sonde.Module self
+function Module:eval() end
+function Module:zero_grad() end
+---Calls fn with every module, children first.
+---@param fn fun(module: sonde.Module)
+---@return sonde.Module self
+function Module:apply(fn) end
+---@param requires_grad? boolean true
+---@return sonde.Module self
+function Module:requires_grad_(requires_grad) end
+---@param dtype "float32"|"float64"
+---@return sonde.Module self
+function Module:to(dtype) end
+---name -> tensor of parameters and buffers, sharing the module's memory.
+---@return table<string, sonde.Tensor>
+function Module:state_dict() end
+---Copies values in: all, or none and an error that lists what does not fit. names = "torch": children count from 0.
+---@param state table<string, sonde.Tensor>
+---@param opts? { names?: "torch", strict?: boolean }
+---@return string[] missing
+---@return string[] unexpected
+function Module:load_state_dict(state, opts) end
+---hook(module, input) may return what takes the input's place. Several inputs come as a list.
+---@param hook fun(module: sonde.Module, input: sonde.Tensor|sonde.Tensor[]): sonde.Tensor|sonde.Tensor[]?
+---@return sonde.Handle
+function Module:register_forward_pre_hook(hook) end
+---@param hook fun(module: sonde.Module, input: sonde.Tensor|sonde.Tensor[], output: sonde.Tensor|sonde.Tensor[]): sonde.Tensor|sonde.Tensor[]?
+---@return sonde.Handle
+function Module:register_forward_hook(hook) end
+---Both gradients are tables with n; nil where there is none. What it returns takes the place of grad_input.
+---@param hook fun(module: sonde.Module, grad_input: sonde.Tensor[], grad_output: sonde.Tensor[]): sonde.Tensor|sonde.Tensor[]?
+---@return sonde.Handle
+function Module:register_full_backward_hook(hook) end
+
+---Change their tensor in place and return it. opts.generator: where they draw from.
+---@class sonde.nn.init
+---@field uniform_ fun(tensor: sonde.Tensor, a?: number, b?: number, opts?: table): sonde.Tensor 0, 1
+---@field normal_ fun(tensor: sonde.Tensor, mean?: number, std?: number, opts?: table): sonde.Tensor 0, 1
+---@field constant_ fun(tensor: sonde.Tensor, val: number): sonde.Tensor
+---@field zeros_ fun(tensor: sonde.Tensor): sonde.Tensor
+---@field ones_ fun(tensor: sonde.Tensor): sonde.Tensor
+---@field xavier_uniform_ fun(tensor: sonde.Tensor, gain?: number|table): sonde.Tensor
+---@field xavier_normal_ fun(tensor: sonde.Tensor, gain?: number|table): sonde.Tensor
+---@field kaiming_uniform_ fun(tensor: sonde.Tensor, opts?: { a?: number, mode?: "fan_in"|"fan_out", nonlinearity?: string }): sonde.Tensor 0, "fan_in", "leaky_relu"
+---@field kaiming_normal_ fun(tensor: sonde.Tensor, opts?: { a?: number, mode?: "fan_in"|"fan_out", nonlinearity?: string }): sonde.Tensor
+---@field lecun_uniform_ fun(tensor: sonde.Tensor, opts?: table): sonde.Tensor
+---@field lecun_normal_ fun(tensor: sonde.Tensor, opts?: table): sonde.Tensor
+---@field orthogonal_ fun(tensor: sonde.Tensor, gain?: number|table): sonde.Tensor
+---@field calculate_gain fun(nonlinearity: string, param?: number): number
+nn.init = {}
+
+---@class sonde.nn.utils
+local utils = {}
+---Scales the gradients so that their total norm is at most max_norm.
+---@param parameters sonde.Tensor|sonde.Tensor[]
+---@param max_norm number
+---@param opts? { norm_type?: number|"inf", error_if_nonfinite?: boolean } 2
+---@return number total_norm before clipping
+---@return number coef applied; NaN if the norm is not finite
+function utils.clip_grad_norm_(parameters, max_norm, opts) end
+---@param parameters sonde.Tensor|sonde.Tensor[]
+---@param clip_value number
+function utils.clip_grad_value_(parameters, clip_value) end
+---@param parameters sonde.Tensor|sonde.Tensor[]
+---@param norm_type? number|"inf" 2
+---@return number
+function utils.total_norm(parameters, norm_type) end
+
+return nn

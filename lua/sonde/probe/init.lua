@@ -1,0 +1,92 @@
+-- sonde.probe: measuring a network outside a run, into memory.
+local core = require "sonde.core"
+local fail = require "sonde.fail"
+local layer_table = require "sonde.probe.layers"
+local suggest = require "sonde.suggest"
+
+local probe = {}
+
+local names = { "every", "hist_every", "name", "optimizer", "what" }
+
+local Probe = { __name = "Probe" }
+Probe.__index = Probe
+
+-- Measures every parameter and every layer of a network from now on. options: every = 1, hist_every = 10, what = {
+-- groups }, name = prefix of its probes, optimizer = whose steps fill /weight.
+function probe.attach(net, options)
+  local given = suggest.check_options("sonde.probe.attach", options, names)
+  local history = core.record.history()
+  local self = setmetatable({ history = history, measure = core.probe.new(history), started = core.system.clock() },
+    Probe)
+  self.measure:attach(net, { every = given.every, hist_every = given.hist_every, what = given.what, name = given.name })
+  if given.optimizer then self.measure:observe_optimizer(given.optimizer) end
+  return self
+end
+
+local function check_open(self)
+  if not self.measure then fail("this probe was removed") end
+end
+
+-- Ends the step: one more row of everything.
+function Probe:step()
+  check_open(self)
+  self.measure:end_step(core.system.clock() - self.started)
+end
+
+-- Ends the measuring. The rows stay.
+function Probe:remove()
+  if not self.measure then return end
+  self.layers = self.measure:layers()
+  self.measure:finish()
+  self.measure:close()
+  self.measure = nil
+end
+Probe.__close = Probe.remove -- local p <close> = sonde.probe.attach(net)
+
+local LABELS = { "layer", "module", "role", "depth", "n_elements" }
+
+-- One group's newest row: probe → { statistic or label → value }, with several axes a flat list.
+local function last_of(group)
+  local probes, row = group:coordinate("probe"), {}
+  for _, name in ipairs(probes) do row[name] = {} end
+  for _, label in ipairs(LABELS) do
+    for i, value in ipairs(group:coordinate(label) or {}) do row[probes[i]][label] = value end
+  end
+  for _, variable in ipairs(group:variables()) do
+    local cells = group:read(variable.name)
+    if cells and #variable.axes == 1 then
+      for i, name in ipairs(probes) do row[name][variable.name] = cells[i] end
+    elseif cells and #variable.axes > 1 then
+      local size = #cells // #probes
+      for i, name in ipairs(probes) do
+        row[name][variable.name] = table.move(cells, (i - 1) * size + 1, i * size, 1, {})
+      end
+    end
+  end
+  return row
+end
+
+-- The newest row of every group: p:last().weight_grad["h1.weight"].l2_norm. A group without a row is absent.
+function Probe:last()
+  local rows = {}
+  for _, name in ipairs(self.history:names()) do
+    local group = self.history:find(name)
+    if group:rows() > 0 then rows[name] = last_of(group) end
+  end
+  return rows
+end
+
+-- Writes everything measured so far as a file of the format sonde-history. true, or nil, message, code.
+function Probe:save(path)
+  if self.measure then self.measure:finish() end
+  local steps = 0
+  for _, name in ipairs(self.history:names()) do steps = math.max(steps, self.history:find(name):step() or 0) end
+  return core.h5.save_history(self.history, { path = path, name = "probe", command = "sonde.probe", force = true },
+    { status = "complete", n_steps = steps, wall_seconds = core.system.clock() - self.started })
+end
+
+function Probe:__tostring()
+  return layer_table(self.history, self.measure and self.measure:layers() or self.layers)
+end
+
+return probe
