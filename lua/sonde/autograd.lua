@@ -1,5 +1,6 @@
 -- Grad mode and gradcheck. `sonde.no_grad(fn)`, or `local _ <close> = sonde.no_grad()` to the end of a block.
 local core = require "sonde.core"
+local fail = require "sonde.fail"
 local enable = core.autograd.set_grad_enabled
 
 local autograd = {
@@ -12,7 +13,7 @@ local autograd = {
 local function mode(wanted, name)
   return function(fn, ...)
     if fn ~= nil and type(fn) ~= "function" then
-      core.raise(("bad argument 'fn' to sonde.%s: expected function or nothing, got %s"):format(name, type(fn)))
+      fail("bad argument 'fn' to sonde.%s: expected function or nothing, got %s", name, type(fn))
     end
     local before = enable(wanted)
     local guard = setmetatable({}, { __close = function() enable(before) end })

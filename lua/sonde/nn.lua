@@ -1,5 +1,7 @@
 -- sonde.nn: layers, losses, nn.init, nn.utils, nn.Module. The layers are C; walking the tree and state_dict are here.
 local core = require "sonde.core"
+local fail = require "sonde.fail"
+local suggest = require "sonde.suggest"
 local nn = core.nn
 local Module = nn.methods
 local children, child_names, own_parameters = Module.children, Module.child_names, Module.own_parameters
@@ -69,7 +71,7 @@ end
 -- Calls fn with every module, children before their parents. Returns self.
 function Module:apply(fn)
   if type(fn) ~= "function" then
-    core.raise(("bad argument 'fn' to apply: expected function, got %s"):format(type(fn)))
+    fail("bad argument 'fn' to apply: expected function, got %s", type(fn))
   end
   for _, child in ipairs(children(self)) do Module.apply(child, fn) end
   fn(self)
@@ -99,15 +101,9 @@ local function shape_text(tensor)
 end
 
 local function read_options(options)
-  if options ~= nil and type(options) ~= "table" then core.raise("load_state_dict: expected options in a table") end
-  options = options or {}
-  for name in pairs(options) do
-    if name ~= "names" and name ~= "strict" then
-      core.raise(("load_state_dict: unknown option '%s'; options: names, strict"):format(tostring(name)))
-    end
-  end
+  options = suggest.check_options("load_state_dict", options, { "names", "strict" })
   if options.names ~= nil and options.names ~= "torch" then
-    core.raise(("load_state_dict: names can only be \"torch\", got %s"):format(tostring(options.names)))
+    fail("load_state_dict: names can only be \"torch\", got %s", options.names)
   end
   return options.names == "torch", options.strict ~= false
 end
@@ -116,9 +112,9 @@ end
 local function by_name(state, torch)
   local given = {}
   for key, value in pairs(state) do
-    if type(key) ~= "string" then core.raise("load_state_dict: names are strings, got a " .. type(key)) end
+    if type(key) ~= "string" then fail("load_state_dict: names are strings, got a %s", type(key)) end
     if getmetatable(value) ~= "Tensor" then
-      core.raise(("load_state_dict: '%s' is a %s, expected Tensor"):format(key, type(value)))
+      fail("load_state_dict: '%s' is a %s, expected Tensor", key, type(value))
     end
     given[torch and from_torch(key) or key] = value
   end
@@ -134,7 +130,7 @@ end
 -- Copies the values of `state` into parameters and buffers: all, or none if anything is wrong. Options: names = "torch"
 -- (children are numbered from 0 there), strict = true (missing and unexpected names are errors). Returns both lists.
 function Module:load_state_dict(state, options)
-  if type(state) ~= "table" then core.raise("load_state_dict: expected a table, got " .. type(state)) end
+  if type(state) ~= "table" then fail("load_state_dict: expected a table, got %s", type(state)) end
   local torch, strict = read_options(options)
   local given, missing, wrong, pairs_to_copy = by_name(state, torch), {}, {}, {}
   for name, own in pairs(self:state_dict()) do
@@ -157,7 +153,7 @@ function Module:load_state_dict(state, options)
     list_of(unexpected, "unexpected", problems)
   end
   if #problems > 0 then
-    core.raise(("load_state_dict of %s: %s"):format(self:class_name(), table.concat(problems, "; ")))
+    fail("load_state_dict of %s: %s", self:class_name(), table.concat(problems, "; "))
   end
   for _, pair in ipairs(pairs_to_copy) do pair[1]:copy_(pair[2]:detach()) end
   table.sort(missing)

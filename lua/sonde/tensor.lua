@@ -1,5 +1,6 @@
 -- sonde.tensor: makes tensors; sonde.tensor{...} is its call. The methods written in Lua are here, the others are C.
 local core = require "sonde.core"
+local fail = require "sonde.fail"
 local tensor = core.tensor
 local Tensor = tensor.Tensor
 
@@ -9,7 +10,7 @@ end
 
 local function check_other(other, name)
   if not tensor.is_tensor(other) then
-    core.raise(("bad argument 'other' to Tensor:%s: expected Tensor, got %s"):format(name, type(other)))
+    fail("bad argument 'other' to Tensor:%s: expected Tensor, got %s", name, type(other))
   end
 end
 

@@ -170,6 +170,10 @@ static const sonde_op activation_rows[SONDE_ACTIVATION_COUNT] = {
     [SONDE_GELU] = ACTIVATION("gelu"),             [SONDE_GELU_TANH] = ACTIVATION("gelu_tanh"),
     [SONDE_SILU] = ACTIVATION("silu"),             [SONDE_SOFTPLUS] = ACTIVATION("softplus"),
     [SONDE_SOFTSIGN] = ACTIVATION("softsign"),     [SONDE_HARDTANH] = ACTIVATION("hardtanh"),
+    [SONDE_CELU] = ACTIVATION("celu"),             [SONDE_MISH] = ACTIVATION("mish"),
+    [SONDE_HARDSIGMOID] = ACTIVATION("hardsigmoid"), [SONDE_HARDSWISH] = ACTIVATION("hardswish"),
+    [SONDE_LOGSIGMOID] = ACTIVATION("logsigmoid"), [SONDE_THRESHOLD] = ACTIVATION("threshold"),
+    [SONDE_TANHSHRINK] = ACTIVATION("tanhshrink"), [SONDE_SINE] = ACTIVATION("sin"),
 };
 
 sonde_status sonde_activate(sonde_tensor **out, const sonde_activation *activation, sonde_tensor *x)

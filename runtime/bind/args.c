@@ -44,14 +44,11 @@ static int name_index(const sonde_bind_args *args, const char *name)
         if (strcmp(args->names[i], name) == 0) return i;
     }
     lua_State *L = args->L;
-    if (args->n == 0) sonde_bind_raise(L, "%s: unknown option '%s'; it takes none", args->callee, name);
-    push_list(L, args->names);
     const char *nearest = sonde_bind_nearest(name, args->names);
-    if (nearest != NULL) {
-        sonde_bind_raise(L, "%s: unknown option '%s'; did you mean '%s'? Options: %s", args->callee, name, nearest,
-                         lua_tostring(L, -1));
-    }
-    sonde_bind_raise(L, "%s: unknown option '%s'; options: %s", args->callee, name, lua_tostring(L, -1));
+    const char *hint = nearest == NULL ? "" : lua_pushfstring(L, " (did you mean '%s'?)", nearest);
+    push_list(L, args->names);
+    sonde_bind_raise(L, "%s: unknown option '%s'%s; there are%s %s", args->callee, name, hint, args->n > 0 ? ":" : "",
+                     args->n > 0 ? lua_tostring(L, -1) : "none");
 }
 
 /* Moves the entries of the table on top to their arguments and pops it. */

@@ -271,6 +271,7 @@ static const luaL_Reg methods[] = {
     {"zero_grad", l_module_zero_grad},
     {"requires_grad_", l_module_requires_grad_},
     {"to", l_module_to},
+    {"register_hidden_grad_hook", sonde_bind_nn_hidden_hook},
     {NULL, NULL},
 };
 
@@ -295,6 +296,7 @@ int sonde_bind_nn(lua_State *L)
     int table = lua_gettop(L);
     lua_newtable(L);
     sonde_bind_nn_layers(L);
+    sonde_bind_nn_recurrent(L);
     sonde_bind_nn_init(L);
     lua_setfield(L, -2, "init");
     sonde_bind_nn_utils(L);

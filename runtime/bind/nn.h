@@ -22,11 +22,24 @@ void sonde_bind_push_parameter(lua_State *L, sonde_tensor *t);
 /* Calls the module at 1 with the tensors from 2 on; returns how many results it pushed. */
 int sonde_bind_call_module(lua_State *L);
 
+/* Pushes the box of a module that is being made. */
+static inline sonde_module **sonde_bind_new_module(lua_State *L)
+{
+    return (sonde_module **)sonde_bind_new(L, &sonde_bind_kind_module);
+}
+/* Layers that compute with floats are made of floats: float32 if absent. */
+sonde_dtype sonde_bind_arg_float(const sonde_bind_args *args, int i);
+/* An axis that is not yet a tensor's: 1-based to 0-based, negative as it is. */
+int sonde_bind_free_axis(const sonde_bind_args *args, int i, int fallback);
+
 void sonde_bind_nn_module(lua_State *L);  /* adds the methods to the table on top */
 void sonde_bind_nn_hooks(lua_State *L);   /* likewise */
 int sonde_bind_nn_index(lua_State *L);    /* m.name, m[i] */
 int sonde_bind_nn_newindex(lua_State *L); /* m.name = value, m[i] = module */
 void sonde_bind_nn_layers(lua_State *L);  /* adds the constructors to the table on top */
+void sonde_bind_nn_recurrent(lua_State *L); /* likewise: RNN, LSTM, GRU, their cells */
+int sonde_bind_nn_hidden_hook(lua_State *L); /* the method register_hidden_grad_hook */
+void sonde_bind_nn_activations(lua_State *L); /* these are called by sonde_bind_nn_layers */
 void sonde_bind_nn_init(lua_State *L);    /* pushes nn.init */
 void sonde_bind_nn_utils(lua_State *L);   /* pushes nn.utils */
 /* Pushes nn.Module, the class that users extend; methods: index of the table of C methods. */

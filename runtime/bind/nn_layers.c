@@ -1,21 +1,7 @@
 /* Constructors of layers, containers and losses, with PyTorch's arguments and defaults. */
-#include "bind/activations.h"
 #include "bind/nn.h"
 
 #include <math.h>
-
-static sonde_module **new_module(lua_State *L)
-{
-    return (sonde_module **)sonde_bind_new(L, &sonde_bind_kind_module);
-}
-
-/* Layers that compute with floats are made of floats. */
-static sonde_dtype arg_float(const sonde_bind_args *args, int i)
-{
-    sonde_dtype dtype = sonde_bind_opt_dtype(args, i, SONDE_FLOAT32);
-    if (!sonde_dtype_is_float(dtype)) sonde_bind_arg_fail(args, i, "expected float32 or float64, got int64");
-    return dtype;
-}
 
 static int f_linear(lua_State *L)
 {
@@ -23,18 +9,9 @@ static int f_linear(lua_State *L)
     sonde_bind_args_open(&args, L, 1, "nn.Linear", SONDE_BIND_NAMES("in_features", "out_features", "bias", "dtype"));
     int64_t in = sonde_bind_arg_integer(&args, 0, 1, INT64_MAX), out = sonde_bind_arg_integer(&args, 1, 1, INT64_MAX);
     bool bias = sonde_bind_opt_boolean(&args, 2, true);
-    sonde_dtype dtype = arg_float(&args, 3);
-    sonde_bind_check(L, sonde_linear_new(new_module(L), in, out, bias, dtype));
+    sonde_dtype dtype = sonde_bind_arg_float(&args, 3);
+    sonde_bind_check(L, sonde_linear_new(sonde_bind_new_module(L), in, out, bias, dtype));
     return sonde_bind_done(L);
-}
-
-/* An axis that is not yet a tensor's: 1-based to 0-based, negative as it is. */
-static int free_axis(const sonde_bind_args *args, int i, int fallback)
-{
-    if (!sonde_bind_given(args, i)) return fallback;
-    int axis = (int)sonde_bind_arg_integer(args, i, -SONDE_MAX_DIMS, SONDE_MAX_DIMS);
-    if (axis == 0) sonde_bind_arg_fail(args, i, "there is no axis 0: axes count from 1, and -1 is the last");
-    return axis > 0 ? axis - 1 : axis;
 }
 
 /* Flatten(start_dim = 2, end_dim = -1): the batch stays. */
@@ -42,8 +19,8 @@ static int f_flatten(lua_State *L)
 {
     sonde_bind_args args;
     sonde_bind_args_open(&args, L, 1, "nn.Flatten", SONDE_BIND_NAMES("start_dim", "end_dim"));
-    int start = free_axis(&args, 0, 1), end = free_axis(&args, 1, -1);
-    sonde_bind_check(L, sonde_flatten_new(new_module(L), start, end));
+    int start = sonde_bind_free_axis(&args, 0, 1), end = sonde_bind_free_axis(&args, 1, -1);
+    sonde_bind_check(L, sonde_flatten_new(sonde_bind_new_module(L), start, end));
     return sonde_bind_done(L);
 }
 
@@ -51,7 +28,7 @@ static int f_identity(lua_State *L)
 {
     sonde_bind_args args;
     sonde_bind_args_open(&args, L, 1, "nn.Identity", SONDE_BIND_NAMES(NULL));
-    sonde_bind_check(L, sonde_identity_new(new_module(L)));
+    sonde_bind_check(L, sonde_identity_new(sonde_bind_new_module(L)));
     return sonde_bind_done(L);
 }
 
@@ -60,7 +37,7 @@ static int f_dropout(lua_State *L)
     sonde_bind_args args;
     sonde_bind_args_open(&args, L, 1, "nn.Dropout", SONDE_BIND_NAMES("p"));
     double p = sonde_bind_opt_number(&args, 0, 0.5);
-    sonde_bind_check(L, sonde_dropout_new(new_module(L), p));
+    sonde_bind_check(L, sonde_dropout_new(sonde_bind_new_module(L), p));
     return sonde_bind_done(L);
 }
 
@@ -76,19 +53,8 @@ static int f_batch_norm1d(lua_State *L)
         lua_isboolean(L, sonde_bind_arg_index(&args, 2)) && !lua_toboolean(L, sonde_bind_arg_index(&args, 2));
     double momentum = cumulative ? (double)NAN : sonde_bind_opt_number(&args, 2, 0.1);
     bool affine = sonde_bind_opt_boolean(&args, 3, true), track = sonde_bind_opt_boolean(&args, 4, true);
-    sonde_dtype dtype = arg_float(&args, 5);
-    sonde_bind_check(L, sonde_batch_norm1d_new(new_module(L), n, eps, momentum, affine, track, dtype));
-    return sonde_bind_done(L);
-}
-
-static int f_activation(lua_State *L)
-{
-    const sonde_bind_activation *row = &sonde_bind_activations[sonde_bind_row_value(L)];
-    sonde_bind_args args;
-    sonde_bind_args_open(&args, L, 1, sonde_bind_row_name(L), row->names);
-    sonde_activation activation = sonde_bind_arg_activation(&args, row);
-    bool inplace = sonde_bind_arg_inplace(&args, row);
-    sonde_bind_check(L, sonde_activation_module_new(new_module(L), row->class, &activation, inplace));
+    sonde_dtype dtype = sonde_bind_arg_float(&args, 5);
+    sonde_bind_check(L, sonde_batch_norm1d_new(sonde_bind_new_module(L), n, eps, momentum, affine, track, dtype));
     return sonde_bind_done(L);
 }
 
@@ -117,7 +83,7 @@ static int f_sequential(lua_State *L)
                              sonde_bind_type_name(L, i));
         }
     }
-    sonde_bind_check(L, sonde_sequential_new(new_module(L)));
+    sonde_bind_check(L, sonde_sequential_new(sonde_bind_new_module(L)));
     sonde_bind_done(L);
     for (int i = 1; i <= n; i++) sonde_bind_set_child(L, -1, NULL, i);
     return 1;
@@ -131,7 +97,7 @@ static int f_residual(lua_State *L)
     sonde_module *block = sonde_bind_arg_module(&args, 0), *shortcut = sonde_bind_opt_module(&args, 3);
     double scale = sonde_bind_opt_number(&args, 1, 1.0);
     bool learn = sonde_bind_opt_boolean(&args, 2, false);
-    sonde_module **out = new_module(L);
+    sonde_module **out = sonde_bind_new_module(L);
     sonde_bind_check(L, sonde_residual_new(out, block, shortcut, scale, learn));
     sonde_bind_done(L);
     int children = sonde_bind_check_module(L, -1)->n_children;
@@ -160,7 +126,7 @@ static int f_cross_entropy(lua_State *L)
     int64_t ignored = sonde_bind_opt_integer(&args, 1, 0, 1, INT64_MAX);
     sonde_loss_reduction reduction = arg_reduction(&args, 2);
     double smoothing = sonde_bind_opt_number(&args, 3, 0.0);
-    sonde_bind_check(L, sonde_cross_entropy_loss_new(new_module(L), weight, ignored, smoothing, reduction));
+    sonde_bind_check(L, sonde_cross_entropy_loss_new(sonde_bind_new_module(L), weight, ignored, smoothing, reduction));
     return sonde_bind_done(L);
 }
 
@@ -169,7 +135,7 @@ static int f_mse_loss(lua_State *L)
     sonde_bind_args args;
     sonde_bind_args_open(&args, L, 1, "nn.MSELoss", SONDE_BIND_NAMES("reduction"));
     sonde_loss_reduction reduction = arg_reduction(&args, 0);
-    sonde_bind_check(L, sonde_mse_loss_new(new_module(L), reduction));
+    sonde_bind_check(L, sonde_mse_loss_new(sonde_bind_new_module(L), reduction));
     return sonde_bind_done(L);
 }
 
@@ -179,7 +145,7 @@ static int f_bce_with_logits(lua_State *L)
     sonde_bind_args_open(&args, L, 1, "nn.BCEWithLogitsLoss", SONDE_BIND_NAMES("weight", "reduction", "pos_weight"));
     sonde_tensor *weight = sonde_bind_opt_tensor(&args, 0), *pos_weight = sonde_bind_opt_tensor(&args, 2);
     sonde_loss_reduction reduction = arg_reduction(&args, 1);
-    sonde_bind_check(L, sonde_bce_with_logits_loss_new(new_module(L), weight, pos_weight, reduction));
+    sonde_bind_check(L, sonde_bce_with_logits_loss_new(sonde_bind_new_module(L), weight, pos_weight, reduction));
     return sonde_bind_done(L);
 }
 
@@ -212,11 +178,23 @@ static const luaL_Reg functions[] = {
     {NULL, NULL},
 };
 
+sonde_dtype sonde_bind_arg_float(const sonde_bind_args *args, int i)
+{
+    sonde_dtype dtype = sonde_bind_opt_dtype(args, i, SONDE_FLOAT32);
+    if (!sonde_dtype_is_float(dtype)) sonde_bind_arg_fail(args, i, "expected float32 or float64, got int64");
+    return dtype;
+}
+
+int sonde_bind_free_axis(const sonde_bind_args *args, int i, int fallback)
+{
+    if (!sonde_bind_given(args, i)) return fallback;
+    int axis = (int)sonde_bind_arg_integer(args, i, -SONDE_MAX_DIMS, SONDE_MAX_DIMS);
+    if (axis == 0) sonde_bind_arg_fail(args, i, "there is no axis 0: axes count from 1, and -1 is the last");
+    return axis > 0 ? axis - 1 : axis;
+}
+
 void sonde_bind_nn_layers(lua_State *L)
 {
     luaL_setfuncs(L, functions, 0);
-    for (int i = 0; sonde_bind_activations[i].class != NULL; i++) {
-        sonde_bind_add_rows(L, "nn.", f_activation,
-                            (sonde_bind_row[]){{sonde_bind_activations[i].class, i}, {NULL, 0}});
-    }
+    sonde_bind_nn_activations(L);
 }

@@ -110,20 +110,73 @@ static int l_optimizer_rule(lua_State *L)
     return 1;
 }
 
-/* step([closure]): the closure, if given, computes the loss and its gradients first; returns what it returned. */
-static int l_optimizer_step(lua_State *L)
+/* A step's closure: a table in the registry, under this struct's address, holds it at 1 and its first result at 2. */
+typedef struct closure_call {
+    lua_State *L;
+    bool needs_loss;
+    double loss;
+} closure_call;
+
+static double check_loss(lua_State *L, int index)
+{
+    const sonde_tensor *t = sonde_bind_test_tensor(L, index);
+    if (t != NULL && sonde_tensor_numel(t) == 1) return sonde_tensor_get(t, (int64_t[SONDE_MAX_DIMS]){0});
+    if (lua_type(L, index) != LUA_TNUMBER) {
+        sonde_bind_raise(L, "the closure of a step returns the loss, a number or a tensor of one element, got %s",
+                         t != NULL ? "a larger tensor" : sonde_bind_type_name(L, index));
+    }
+    return lua_tonumber(L, index);
+}
+
+static int call_closure(lua_State *L)
+{
+    closure_call *call = lua_touserdata(L, 1);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, call);
+    lua_rawgeti(L, 2, 1);
+    lua_call(L, 0, 1);
+    if (call->needs_loss) call->loss = check_loss(L, 3);
+    if (lua_rawgeti(L, 2, 2) == LUA_TNIL) {
+        lua_pushvalue(L, 3);
+        lua_rawseti(L, 2, 2);
+    }
+    return 0;
+}
+
+static sonde_status run_closure(void *context, double *loss)
+{
+    closure_call *call = context;
+    sonde_status status = sonde_bind_protect(call->L, call_closure, call);
+    *loss = call->loss;
+    return status;
+}
+
+/* step([closure]): the closure, if given, computes the loss and its gradients first; returns what it returned then. LBFGS
+ * needs one, and calls it several times. */
+static int l_step(lua_State *L)
 {
     sonde_optimizer *o = sonde_bind_check_optimizer(L, 1);
     sonde_bind_args args;
     sonde_bind_args_open(&args, L, 2, "Optimizer:step", SONDE_BIND_NAMES("closure"));
-    int results = 0;
-    if (sonde_bind_given(&args, 0)) {
-        sonde_bind_arg_function(&args, 0);
-        lua_call(L, 0, 1);
-        results = 1;
+    if (!sonde_bind_given(&args, 0)) {
+        SONDE_BIND_RUN(L, sonde_optimizer_step(o));
+        return 0;
     }
-    SONDE_BIND_RUN(L, sonde_optimizer_step(o));
-    return results;
+    sonde_bind_arg_function(&args, 0);
+    closure_call call = {.L = L, .needs_loss = sonde_optimizer_needs_closure(o)};
+    lua_createtable(L, 2, 0);
+    int table = lua_gettop(L);
+    lua_pushvalue(L, sonde_bind_arg_index(&args, 0));
+    lua_rawseti(L, table, 1);
+    lua_pushvalue(L, table);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &call);
+    lua_State *outer = sonde_bind_enter(L);
+    sonde_status status = sonde_optimizer_step_closure(o, run_closure, &call);
+    sonde_bind_leave(L, outer);
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &call);
+    sonde_bind_check(L, status);
+    lua_rawgeti(L, table, 2);
+    return 1;
 }
 
 /* zero_grad(set_to_none = true) */

@@ -166,8 +166,9 @@ static int l_tensor_activate_(lua_State *L)
 
 static void add_activations(lua_State *L)
 {
-    for (int i = 0; sonde_bind_activations[i].method != NULL; i++) {
+    for (int i = 0; sonde_bind_activations[i].class != NULL; i++) {
         const char *name = sonde_bind_activations[i].method;
+        if (name == NULL) continue;
         sonde_bind_add_rows(L, "Tensor:", l_tensor_activate, (sonde_bind_row[]){{name, i}, {NULL, 0}});
         const char *in_place = lua_pushfstring(L, "%s_", name);
         lua_insert(L, -2);

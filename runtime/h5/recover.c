@@ -159,7 +159,7 @@ static sonde_status trim_group(hid_t group, const sonde_h5_value *names, trimmed
         scoped hid_t dataset = open_growing(group, ((char **)names->data)[i], &ndim, shape);
         if (dataset < 0 || shape[0] == keep) continue;
         shape[0] = keep;
-        if (H5Dset_extent(dataset, shape) < 0) return h5_fail(SONDE_EFORMAT, "it cannot be trimmed");
+        if (H5Dset_extent(dataset, shape) < 0) return h5_fail(SONDE_EFORMAT, "it is too damaged, rows that are not whole cannot be cut off");
     }
     if ((int64_t)keep > sum->rows) sum->rows = (int64_t)keep;
     if ((int64_t)(longest - keep) > sum->dropped) sum->dropped = (int64_t)(longest - keep);

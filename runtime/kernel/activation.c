@@ -32,6 +32,22 @@ sonde_activation_facts sonde_activation_facts_of(const sonde_activation *activat
         return (sonde_activation_facts){"softsign", 1, true};
     case SONDE_HARDTANH:
         return (sonde_activation_facts){"hardtanh", 1, true};
+    case SONDE_CELU:
+        return (sonde_activation_facts){"celu", 1, false}; /* e^(x/a), x <= 0 */
+    case SONDE_MISH:
+        return (sonde_activation_facts){"mish", 1.0884981612517279, false}; /* at 1.49057 */
+    case SONDE_HARDSIGMOID:
+        return (sonde_activation_facts){"hardsigmoid", 1.0 / 6, true};
+    case SONDE_HARDSWISH:
+        return (sonde_activation_facts){"hardswish", 1.5, false}; /* just below 3 */
+    case SONDE_LOGSIGMOID:
+        return (sonde_activation_facts){"logsigmoid", 1, false};
+    case SONDE_THRESHOLD:
+        return (sonde_activation_facts){"threshold", 1, false};
+    case SONDE_TANHSHRINK:
+        return (sonde_activation_facts){"tanhshrink", 1, false};
+    case SONDE_SINE:
+        return (sonde_activation_facts){"sin", 1, true};
     default:
         return (sonde_activation_facts){"unknown", (double)NAN, false};
     }

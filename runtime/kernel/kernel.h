@@ -34,10 +34,12 @@ void sonde_transpose_kernel(sonde_dtype dtype, void *out, const void *in, int64_
 
 typedef enum sonde_activation_kind {
     SONDE_SIGMOID, SONDE_TANH, SONDE_RELU, SONDE_LEAKY_RELU, SONDE_ELU, SONDE_SELU, SONDE_GELU, SONDE_GELU_TANH,
-    SONDE_SILU, SONDE_SOFTPLUS, SONDE_SOFTSIGN, SONDE_HARDTANH, SONDE_ACTIVATION_COUNT
+    SONDE_SILU, SONDE_SOFTPLUS, SONDE_SOFTSIGN, SONDE_HARDTANH, SONDE_CELU, SONDE_MISH, SONDE_HARDSIGMOID,
+    SONDE_HARDSWISH, SONDE_LOGSIGMOID, SONDE_THRESHOLD, SONDE_TANHSHRINK, SONDE_SINE, SONDE_ACTIVATION_COUNT
 } sonde_activation_kind;
 
-/* a, b: negative slope (LeakyReLU), alpha (ELU), beta and threshold (Softplus), low and high (Hardtanh). */
+/* a, b: negative slope (LeakyReLU), alpha (ELU, CELU), beta and threshold (Softplus), low and high (Hardtanh), threshold
+ * and value (Threshold). */
 typedef struct sonde_activation {
     sonde_activation_kind kind;
     double a, b;

@@ -9,6 +9,19 @@ typedef struct activation_state {
     bool inplace;
 } activation_state;
 
+/* A class, the kinds it takes (the first is its default), its parameters' defaults and names. */
+struct row {
+    sonde_module_class class;
+    sonde_activation_kind kind, other;
+    double a, b;
+    const char *names[2];
+};
+
+static const struct row *row_of(const sonde_module *m)
+{
+    return (const struct row *)(const void *)m->class; /* its first member */
+}
+
 static sonde_status forward(sonde_module *self, const sonde_values *in, sonde_values *out)
 {
     const activation_state *state = self->state;
@@ -25,33 +38,16 @@ static sonde_status forward(sonde_module *self, const sonde_values *in, sonde_va
 static void describe(const sonde_module *self, char *text, size_t size)
 {
     const activation_state *state = self->state;
-    const sonde_activation *f = &state->activation;
-    char a[32], b[32];
-    sonde_nn_number(a, f->a);
-    sonde_nn_number(b, f->b);
-    switch (f->kind) {
-    case SONDE_LEAKY_RELU:
-        snprintf(text, size, "negative_slope=%s", a);
-        break;
-    case SONDE_ELU:
-        snprintf(text, size, "alpha=%s", a);
-        break;
-    case SONDE_GELU:
-        snprintf(text, size, "approximate='none'");
-        break;
-    case SONDE_GELU_TANH:
-        snprintf(text, size, "approximate='tanh'");
-        break;
-    case SONDE_SOFTPLUS:
-        snprintf(text, size, "beta=%s, threshold=%s", a, b);
-        break;
-    case SONDE_HARDTANH:
-        snprintf(text, size, "min_val=%s, max_val=%s", a, b);
-        break;
-    default:
-        break;
-    }
-    size_t length = strlen(text);
+    const struct row *row = row_of(self);
+    const double values[2] = {state->activation.a, state->activation.b};
+    char number[32];
+    size_t length = 0;
+    for (int i = 0; i < 2 && row->names[i]; i++)
+        length += (size_t)snprintf(text + length, size - length, "%s%s=%s", i ? ", " : "", row->names[i],
+                                   sonde_nn_number(number, values[i]));
+    if (row->kind == SONDE_GELU)
+        length += (size_t)snprintf(text + length, size - length, "approximate='%s'",
+                                   state->activation.kind == SONDE_GELU_TANH ? "tanh" : "none");
     if (state->inplace) snprintf(text + length, size - length, "%sinplace=true", length ? ", " : "");
 }
 
@@ -72,23 +68,27 @@ static bool inplace(const sonde_module *self)
         .name = class_name, .forward = forward, .describe = describe, .activation = activation_of, .inplace = inplace  \
     }
 
-/* A class, the kinds it takes (the first is its default) and its parameters' defaults. */
-static const struct row {
-    sonde_module_class class;
-    sonde_activation_kind kind, other;
-    double a, b;
-} rows[] = {
-    {ACTIVATION("Sigmoid"), SONDE_SIGMOID, SONDE_SIGMOID, 0, 0},
-    {ACTIVATION("Tanh"), SONDE_TANH, SONDE_TANH, 0, 0},
-    {ACTIVATION("ReLU"), SONDE_RELU, SONDE_RELU, 0, 0},
-    {ACTIVATION("LeakyReLU"), SONDE_LEAKY_RELU, SONDE_LEAKY_RELU, 0.01, 0},
-    {ACTIVATION("ELU"), SONDE_ELU, SONDE_ELU, 1, 0},
-    {ACTIVATION("SELU"), SONDE_SELU, SONDE_SELU, 0, 0},
-    {ACTIVATION("GELU"), SONDE_GELU, SONDE_GELU_TANH, 0, 0},
-    {ACTIVATION("SiLU"), SONDE_SILU, SONDE_SILU, 0, 0},
-    {ACTIVATION("Softplus"), SONDE_SOFTPLUS, SONDE_SOFTPLUS, 1, 20},
-    {ACTIVATION("Softsign"), SONDE_SOFTSIGN, SONDE_SOFTSIGN, 0, 0},
-    {ACTIVATION("Hardtanh"), SONDE_HARDTANH, SONDE_HARDTANH, -1, 1},
+static const struct row rows[] = {
+    {ACTIVATION("Sigmoid"), SONDE_SIGMOID, SONDE_SIGMOID, 0, 0, {NULL}},
+    {ACTIVATION("Tanh"), SONDE_TANH, SONDE_TANH, 0, 0, {NULL}},
+    {ACTIVATION("ReLU"), SONDE_RELU, SONDE_RELU, 0, 0, {NULL}},
+    {ACTIVATION("LeakyReLU"), SONDE_LEAKY_RELU, SONDE_LEAKY_RELU, 0.01, 0, {"negative_slope"}},
+    {ACTIVATION("ELU"), SONDE_ELU, SONDE_ELU, 1, 0, {"alpha"}},
+    {ACTIVATION("SELU"), SONDE_SELU, SONDE_SELU, 0, 0, {NULL}},
+    {ACTIVATION("GELU"), SONDE_GELU, SONDE_GELU_TANH, 0, 0, {NULL}},
+    {ACTIVATION("SiLU"), SONDE_SILU, SONDE_SILU, 0, 0, {NULL}},
+    {ACTIVATION("Softplus"), SONDE_SOFTPLUS, SONDE_SOFTPLUS, 1, 20, {"beta", "threshold"}},
+    {ACTIVATION("Softsign"), SONDE_SOFTSIGN, SONDE_SOFTSIGN, 0, 0, {NULL}},
+    {ACTIVATION("Hardtanh"), SONDE_HARDTANH, SONDE_HARDTANH, -1, 1, {"min_val", "max_val"}},
+    {ACTIVATION("ReLU6"), SONDE_HARDTANH, SONDE_HARDTANH, 0, 6, {NULL}},
+    {ACTIVATION("CELU"), SONDE_CELU, SONDE_CELU, 1, 0, {"alpha"}},
+    {ACTIVATION("Mish"), SONDE_MISH, SONDE_MISH, 0, 0, {NULL}},
+    {ACTIVATION("Hardsigmoid"), SONDE_HARDSIGMOID, SONDE_HARDSIGMOID, 0, 0, {NULL}},
+    {ACTIVATION("Hardswish"), SONDE_HARDSWISH, SONDE_HARDSWISH, 0, 0, {NULL}},
+    {ACTIVATION("LogSigmoid"), SONDE_LOGSIGMOID, SONDE_LOGSIGMOID, 0, 0, {NULL}},
+    {ACTIVATION("Threshold"), SONDE_THRESHOLD, SONDE_THRESHOLD, 0, 0, {"threshold", "value"}},
+    {ACTIVATION("Tanhshrink"), SONDE_TANHSHRINK, SONDE_TANHSHRINK, 0, 0, {NULL}},
+    {ACTIVATION("Sin"), SONDE_SINE, SONDE_SINE, 0, 0, {NULL}},
 };
 
 /* NULL, with the message set, if there is none. */
@@ -122,8 +122,8 @@ sonde_status sonde_activation_module_new(sonde_module **out, const char *name, c
     if (activation->kind == SONDE_HARDTANH && !(activation->a < activation->b))
         return sonde_fail(SONDE_EARG, "Hardtanh: min_val must be below max_val, got %g and %g", activation->a,
                           activation->b);
-    if (activation->kind == SONDE_SOFTPLUS && !(activation->a > 0))
-        return sonde_fail(SONDE_EARG, "Softplus: beta must be positive, got %g", activation->a);
+    if ((activation->kind == SONDE_SOFTPLUS || activation->kind == SONDE_CELU) && !(activation->a > 0))
+        return sonde_fail(SONDE_EARG, "%s: %s must be positive, got %g", name, row->names[0], activation->a);
     activation_state *state = sonde_alloc(sizeof *state);
     if (!state) return SONDE_ENOMEM;
     *state = (activation_state){*activation, in_place};

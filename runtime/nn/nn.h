@@ -157,11 +157,13 @@ sonde_status sonde_dropout_new(sonde_module **out, double p);                   
  * batch's statistics always serve. Defaults: eps 1e-5, momentum 0.1, affine, track_running_stats. */
 sonde_status sonde_batch_norm1d_new(sonde_module **out, int64_t num_features, double eps, double momentum, bool affine,
                                     bool track_running_stats, sonde_dtype dtype);
-/* name is PyTorch's: Sigmoid, Tanh, ReLU, LeakyReLU, ELU, SELU, GELU, SiLU, Softplus, Softsign, Hardtanh; others are
- * EARG with this list, and so is a kind that is another's. */
+/* name is PyTorch's: Sigmoid, Tanh, ReLU, LeakyReLU, ELU, SELU, GELU, SiLU, Softplus, Softsign, Hardtanh, ReLU6, CELU,
+ * Mish, Hardsigmoid, Hardswish, LogSigmoid, Threshold, Tanhshrink, and Sin; others are EARG with this list, and so is a
+ * kind that is another's. */
 sonde_status sonde_activation_module_new(sonde_module **out, const char *name, const sonde_activation *activation,
                                          bool inplace);
-/* The parameters that a class has by default: LeakyReLU 0.01, ELU 1, Softplus 1 and 20, Hardtanh -1 and 1. */
+/* The parameters that a class has by default: LeakyReLU 0.01, ELU and CELU 1, Softplus 1 and 20, Hardtanh -1 and 1,
+ * ReLU6 0 and 6; Threshold has none in PyTorch: 0 and 0. */
 sonde_status sonde_activation_default(const char *name, sonde_activation *out);
 
 sonde_status sonde_sequential_new(sonde_module **out);
@@ -203,5 +205,7 @@ sonde_status sonde_init_lecun_normal_(sonde_tensor *w, sonde_stream *s);
 sonde_status sonde_init_orthogonal_(sonde_tensor *w, sonde_stream *s, double gain); /* QR of a Gaussian, sign-fixed */
 
 #include "nn/recurrent.h"
+
+#include "nn/layers.h"
 
 #endif

@@ -36,7 +36,7 @@ typedef struct sonde_joint_rule {
     sonde_status (*step)(sonde_optimizer *o, double loss, sonde_closure closure, void *context);
     void (*free)(void *state);
     sonde_status (*visit)(const sonde_optimizer *o, sonde_state_visitor visitor, void *context);
-    sonde_status (*set)(sonde_optimizer *o, const char *name, const sonde_tensor *tensor);
+    sonde_status (*set)(sonde_optimizer *o, const char *name, sonde_tensor *tensor);
 } sonde_joint_rule;
 
 /* Does an observer want this parameter's statistics? And: tells those who do. */

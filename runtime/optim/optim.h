@@ -42,6 +42,7 @@ sonde_status sonde_optimizer_step(sonde_optimizer *o);
  * last weights it had accepted. */
 typedef sonde_status (*sonde_closure)(void *context, double *loss);
 sonde_status sonde_optimizer_step_closure(sonde_optimizer *o, sonde_closure closure, void *context);
+bool sonde_optimizer_needs_closure(const sonde_optimizer *o);
 sonde_status sonde_optimizer_zero_grad(sonde_optimizer *o, bool set_to_none); /* false: to zeros, in place */
 
 /* State for checkpoints: visits (parameter index over all groups, "momentum_buffer", tensor) and sets it again from a

@@ -170,6 +170,11 @@ sonde_status sonde_optimizer_step_closure(sonde_optimizer *o, sonde_closure clos
     return status;
 }
 
+bool sonde_optimizer_needs_closure(const sonde_optimizer *o)
+{
+    return o->rule->joint != NULL;
+}
+
 sonde_status sonde_optimizer_step(sonde_optimizer *o)
 {
     return sonde_optimizer_step_closure(o, NULL, NULL);

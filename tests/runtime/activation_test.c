@@ -10,6 +10,8 @@ static const sonde_activation all[] = {
     {SONDE_LEAKY_RELU, -2, 0}, {SONDE_ELU, 1, 0},       {SONDE_ELU, 0.5, 0},     {SONDE_SELU, 0, 0},
     {SONDE_GELU, 0, 0},        {SONDE_GELU_TANH, 0, 0}, {SONDE_SILU, 0, 0},      {SONDE_SOFTPLUS, 1, 20},
     {SONDE_SOFTPLUS, 2, 20},   {SONDE_SOFTSIGN, 0, 0},  {SONDE_HARDTANH, -1, 1}, {SONDE_HARDTANH, -2, 0.5},
+    {SONDE_CELU, 2, 0},        {SONDE_MISH, 0, 0},      {SONDE_HARDSIGMOID, 0, 0}, {SONDE_HARDSWISH, 0, 0},
+    {SONDE_LOGSIGMOID, 0, 0},  {SONDE_THRESHOLD, 0.5, 0.5}, {SONDE_TANHSHRINK, 0, 0}, {SONDE_SINE, 0, 0},
 };
 enum { COUNT = sizeof all / sizeof *all };
 
@@ -55,6 +57,22 @@ static double definition(const sonde_activation *activation, double at)
         return (double)(a * x > b ? x : log1pl(expl(a * x)) / a);
     case SONDE_SOFTSIGN:
         return (double)(x / (1 + fabsl(x)));
+    case SONDE_CELU:
+        return (double)(x > 0 ? x : a * (expl(x / a) - 1));
+    case SONDE_MISH:
+        return (double)(x * tanhl(log1pl(expl(x))));
+    case SONDE_HARDSIGMOID:
+        return (double)(x < -3 ? 0 : x > 3 ? 1 : (x + 3) / 6);
+    case SONDE_HARDSWISH:
+        return (double)(x < -3 ? 0 : x > 3 ? x : x * (x + 3) / 6);
+    case SONDE_LOGSIGMOID:
+        return (double)(x < 0 ? x - log1pl(expl(x)) : -log1pl(expl(-x)));
+    case SONDE_THRESHOLD:
+        return (double)(x > a ? x : b);
+    case SONDE_TANHSHRINK:
+        return (double)(x - tanhl(x));
+    case SONDE_SINE:
+        return (double)sinl(x);
     default:
         return (double)(x < a ? a : x > b ? b : x);
     }
@@ -107,7 +125,8 @@ static void largest_slopes(void)
     for (int k = 0; k < COUNT; k++) {
         double largest = 0, claimed = sonde_activation_facts_of(&all[k]).max_slope;
         for (double x = -8; x < 8; x += 1.0 / 1024) largest = fmax(largest, fabs(slope(&all[k], x)));
-        CHECK_NEAR(claimed, largest, all[k].kind == SONDE_SOFTPLUS ? 1e-3 : 1e-6);
+        bool is_limit = all[k].kind == SONDE_SOFTPLUS || all[k].kind == SONDE_LOGSIGMOID || all[k].kind == SONDE_HARDSWISH;
+        CHECK_NEAR(claimed, largest, is_limit ? 1e-3 : 1e-6);
         CHECK(largest <= claimed * (1 + 1e-15));
     }
     CHECK_NEAR(slope(&all[8], sqrt(2)), sonde_activation_facts_of(&all[8]).max_slope, 1e-15);

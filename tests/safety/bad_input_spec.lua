@@ -65,6 +65,7 @@ describe("a recipe", function()
     says(run(dir, { after = "return 'done'" }), "r.lua: run returned a string")
     holds(dir, 12, "run returned a string")
     says(run(dir, { after = "return { loss = 'low' }" }, { "--force" }), "run returned a string as 'loss'")
+    says(run(dir, { after = "return { loss = { 1, {} } }" }, { "--force" }), "run returned a table as 'loss'")
   end)
 
   it("with an unknown or ill-typed --set", function()

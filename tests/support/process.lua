@@ -58,8 +58,8 @@ function process.run(command, opts)
   local env = {}
   for name, value in pairs(opts.env or {}) do env[#env + 1] = name .. "=" .. process.quote(value) end
   process.write(dir / "stdin", opts.stdin or "")
-  local line = ("cd %s && %s timeout -k 5 %d sh -c %s <%s >%s 2>%s"):format(
-    process.quote(opts.cwd or lfs.currentdir()), table.concat(env, " "), opts.timeout or 300,
+  local line = ("cd %s && timeout -k 5 %d env %s /bin/sh -c %s <%s >%s 2>%s"):format(
+    process.quote(opts.cwd or lfs.currentdir()), opts.timeout or 300, table.concat(env, " "),
     process.quote(command), process.quote(dir / "stdin"), process.quote(dir / "stdout"), process.quote(dir / "stderr"))
   local _, kind, code = os.execute(line)
   if kind == "signal" then code = 128 + code end

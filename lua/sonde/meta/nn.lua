@@ -16,6 +16,19 @@
 ---@field Softplus fun(beta?: number|table, threshold?: number): sonde.Module 1, 20
 ---@field Softsign fun(): sonde.Module
 ---@field Hardtanh fun(min_val?: number|table, max_val?: number, inplace?: boolean): sonde.Module -1, 1
+---@field ReLU6 fun(inplace?: boolean|table): sonde.Module
+---@field CELU fun(alpha?: number|table, inplace?: boolean): sonde.Module 1
+---@field Mish fun(inplace?: boolean|table): sonde.Module
+---@field Hardsigmoid fun(inplace?: boolean|table): sonde.Module
+---@field Hardswish fun(inplace?: boolean|table): sonde.Module
+---@field LogSigmoid fun(): sonde.Module
+---@field Threshold fun(threshold: number|table, value?: number, inplace?: boolean): sonde.Module x where x > threshold, else value
+---@field Tanhshrink fun(): sonde.Module
+---@field Sin fun(): sonde.Module
+---@field PReLU fun(num_parameters?: integer|table, init?: number, dtype?: string): sonde.Module 1, 0.25; weight by channel (axis 2)
+---@field RReLU fun(lower?: number|table, upper?: number): sonde.Module 1/8, 1/3; in training a random slope per element
+---@field Softmax fun(dim?: integer|table): sonde.Module -1
+---@field LogSoftmax fun(dim?: integer|table): sonde.Module -1
 local nn = {}
 
 ---y = x Wᵀ + b over the last axis; weight [out_features, in_features], both from U(±1/√in_features).

@@ -1,6 +1,18 @@
 ---@meta
 -- For editors only: what `run` offers inside a recipe, and sonde.run. Never loaded.
 
+---What a recipe file returns.
+---@class sonde.Recipe
+---@field run fun(p: table<string, any>, run: sonde.Run): table?  numbers it returns become /result
+---@field name? string     names the file (default: that of the recipe's file)
+---@field about? string    the question
+---@field params? table<string, any>  a value, or { default, "what it means", choices =, min =, max =, kind = "file" }
+---@field metrics? string[]  further columns of /metrics
+---@field grid? table<string, any[]>  values of parameters to go through in a sweep
+---What a loss or gradient that is not finite leads to, besides an event and a line on stderr. continue: nothing else. skip:
+---that optimiser step is left out. stop: the run ends after that row, its file has status failed and says why, exit code 1.
+---@field on_nonfinite? "continue"|"skip"|"stop"
+
 ---@class sonde.Run
 ---@field seed integer  of all random numbers of this run
 ---@field step integer  steps ended so far

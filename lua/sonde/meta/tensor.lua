@@ -180,6 +180,14 @@ function tensor.is_tensor(value) end
 ---@field softplus fun(self, beta?: number|table, threshold?: number): sonde.Tensor
 ---@field softsign fun(self): sonde.Tensor
 ---@field hardtanh fun(self, min_val?: number|table, max_val?: number): sonde.Tensor
+---@field relu6 fun(self, opts?: { inplace?: boolean }): sonde.Tensor
+---@field celu fun(self, alpha?: number|table): sonde.Tensor
+---@field mish fun(self): sonde.Tensor
+---@field hardsigmoid fun(self): sonde.Tensor
+---@field hardswish fun(self): sonde.Tensor
+---@field logsigmoid fun(self): sonde.Tensor
+---@field threshold fun(self, threshold: number|table, value?: number): sonde.Tensor
+---@field tanhshrink fun(self): sonde.Tensor
 ---@field sigmoid_ fun(self): sonde.Tensor
 ---@field tanh_ fun(self): sonde.Tensor
 ---@field relu_ fun(self): sonde.Tensor
@@ -191,6 +199,14 @@ function tensor.is_tensor(value) end
 ---@field softplus_ fun(self, beta?: number, threshold?: number): sonde.Tensor
 ---@field softsign_ fun(self): sonde.Tensor
 ---@field hardtanh_ fun(self, min_val?: number, max_val?: number): sonde.Tensor
+---@field relu6_ fun(self): sonde.Tensor
+---@field celu_ fun(self, alpha?: number): sonde.Tensor
+---@field mish_ fun(self): sonde.Tensor
+---@field hardsigmoid_ fun(self): sonde.Tensor
+---@field hardswish_ fun(self): sonde.Tensor
+---@field logsigmoid_ fun(self): sonde.Tensor
+---@field threshold_ fun(self, threshold: number|table, value?: number): sonde.Tensor
+---@field tanhshrink_ fun(self): sonde.Tensor
 ---along an axis, several, or all:
 ---@field sum fun(self, dim?: integer|integer[]|table, keepdim?: boolean): sonde.Tensor
 ---@field mean fun(self, dim?: integer|integer[]|table, keepdim?: boolean): sonde.Tensor

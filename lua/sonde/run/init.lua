@@ -3,6 +3,7 @@ require "sonde" -- so that errors name the lines of recipes, not of the library
 local core = require "sonde.core"
 local File = require "sonde.run.file"
 local Stop = require "sonde.run.stop"
+local fail = require "sonde.fail"
 local params = require "sonde.recipe.params"
 local progress = require "sonde.progress"
 local recipes = require "sonde.recipe"
@@ -26,6 +27,14 @@ function run.new_progress(quiet)
   }
 end
 
+local function is_result(value)
+  if type(value) ~= "table" then return type(value) == "number" or core.tensor.is_tensor(value) end
+  for _, item in ipairs(value) do
+    if type(item) ~= "number" then return false end
+  end
+  return #value > 0
+end
+
 -- What a recipe may return: nothing, or a table of numbers, lists of numbers and tensors by name. A message if not.
 local function check_result(result)
   if result == nil then return nil end
@@ -36,10 +45,22 @@ local function check_result(result)
     if type(name) ~= "string" or not name:match("^[%a_][%w_]*$") then
       return ("run returned a table with the key '%s'; keys are names (letters, digits, _)"):format(tostring(name))
     end
-    if type(value) ~= "number" and type(value) ~= "table" and type(value) ~= "userdata" then
-      return ("run returned a %s as '%s'; values are numbers"):format(type(value), name)
+    if not is_result(value) then
+      return ("run returned a %s as '%s'; it must be a number, a list of numbers or a tensor"):format(type(value), name)
     end
   end
+end
+
+-- What is different while a run goes: signals wait for the end of a step, and random numbers come from its seed. Until
+-- the returned value is closed.
+local function surroundings(seed)
+  local restore_random = core.random.use(seed)
+  core.system.watch_signals()
+  return setmetatable({}, { __close = function()
+    core.system.unwatch_signals()
+    core.nn.utils._on_clip(nil)
+    restore_random()
+  end })
 end
 
 -- Calls the recipe; the error is nil, a Stop, or { reason =, trace = }.
@@ -78,8 +99,7 @@ function run.execute(recipe, options)
     threads = core.threads(), values = options.values, set = options.set,
   }
   if not file then return { status = "failed", exit = 1, error = message, steps = 0 } end
-  core.system.watch_signals()
-  local restore_random = core.random.use(seed)
+  local _ <close> = surroundings(seed)
   local bar = run.new_progress(options.quiet)
   local object = Run.new { recipe = recipe, seed = seed, file = file, progress = bar }
   recipe.bar = bar -- what a print in the recipe clears first
@@ -88,11 +108,7 @@ function run.execute(recipe, options)
   local result, problem = call(recipe, options.values, object)
   local ending = { status = problem and (problem.status or "failed") or "complete", error = problem and problem.reason }
   message = finish(object, file, ending, result)
-
-  core.nn.utils._on_clip(nil)
   object:release()
-  restore_random()
-  core.system.unwatch_signals()
   bar:finish()
   local outcome = {
     status = ending.status, exit = problem and (problem.exit or 1) or 0, error = ending.error,
@@ -117,13 +133,10 @@ function run.peek(recipe, values, seed)
     object.stopped = peeked
     error(peeked, 0)
   end
-  core.system.watch_signals()
-  local restore_random = core.random.use(seed or run.default_seed)
-  object = Run.new { recipe = recipe, seed = seed or run.default_seed, progress = run.new_progress(true),
-                     first_backward = first_backward }
+  seed = seed or run.default_seed
+  local _ <close> = surroundings(seed)
+  object = Run.new { recipe = recipe, seed = seed, progress = run.new_progress(true), first_backward = first_backward }
   local _, problem = call(recipe, values, object)
-  restore_random()
-  core.system.unwatch_signals()
   local layers = problem == peeked and object.measure:layers()
   object:release()
   if layers then return require "sonde.probe.layers"(object.history, layers) end
@@ -134,17 +147,20 @@ end
 -- sonde.run(recipe, { set = { depth = 5 }, seed = 1, out = "file.h5", force = false, quiet = true }): `recipe` is a
 -- file or a table as a recipe file returns. Raises if it fails; otherwise returns what run.execute does.
 local function call_from_script(_, given, options)
-  options = suggest.check_options("sonde.run", options, { "force", "out", "quiet", "seed", "set" }, 2)
+  options = suggest.check_options("sonde.run", options, { "force", "out", "quiet", "seed", "set" })
+  if options.seed ~= nil and not math.tointeger(options.seed) then
+    fail("sonde.run: seed must be a whole number, got %s", tostring(options.seed))
+  end
   local recipe, message
   if type(given) == "string" then
     recipe, message = run.load(given)
   else
     recipe, message = recipes.from_table(given)
   end
-  if not recipe then error(message, 2) end
+  if not recipe then fail("%s", message) end
   local values
   values, message = params.resolve(recipe.declarations, options.set, recipe.folder)
-  if not values then error("sonde.run: " .. message, 2) end
+  if not values then fail("sonde.run: %s", message) end
   local outcome = run.execute(recipe, {
     values = values, set = options.set, seed = options.seed, out = options.out, force = options.force,
     quiet = options.quiet ~= false, command = "sonde.run",

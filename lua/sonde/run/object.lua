@@ -20,7 +20,7 @@ function Run.new(options)
     recipe = options.recipe, output = options.file, progress = options.progress,
     first_backward = options.first_backward,
     history = core.record.history(), started = core.system.clock(), epoch = 0 / 0,
-    models = {}, optimizers = {}, kept = {}, notes = {}, generators = {}, nets = {}, handles = {},
+    models = {}, optimizers = {}, kept = {}, notes = {}, generators = {}, nets = {}, n_nets = 0, handles = {},
     clips = {}, norms = {}, parameters = {},
   }, Run)
   self.data_stream = core.random.stream(self.seed, "data")
@@ -79,6 +79,7 @@ function Run:attach(net, options)
     for _, optimizer in ipairs(self.optimizers) do self.measure:observe_optimizer(optimizer) end
   end
   self.nets[net] = self.measure:attach(net, options)
+  self.n_nets = self.n_nets + 1
 end
 
 -- Measures a network's layers and parameters: run:probe(net, { every = 1, hist_every = 10, what = { groups }, name =

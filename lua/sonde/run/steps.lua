@@ -32,20 +32,17 @@ local function root_of_squares(numbers)
   return sum and sum ^ 0.5
 end
 
--- L2 norm of the gradients of this step before clipping, from what is known already; nil if nobody knows.
-function Run:known_grad_norm()
+-- L2 norm of the gradients of this step before clipping, as clipping or the probes know it; nil if they do not.
+function Run:observed_grad_norm()
   local totals = {}
   for _, clip in ipairs(self.clips) do totals[#totals + 1] = clip.total end
-  if totals[1] then return root_of_squares(totals) end
-  if self.measure then
-    for _, number in next, self.nets do
-      totals[#totals + 1] = self.measure:grad_norm(number)
-    end
-    local n = 0
-    for _ in next, self.nets do n = n + 1 end
-    if n > 0 and #totals == n then return root_of_squares(totals) end
+  if totals[1] and #totals >= #self.optimizers then return root_of_squares(totals) end
+  if self.n_nets == 0 then return nil end
+  for number = 0, self.n_nets - 1 do
+    totals[number + 1] = self.measure:grad_norm(number)
+    if not totals[number + 1] then return nil end
   end
-  return root_of_squares(self.norms)
+  return root_of_squares(table.move(totals, 1, self.n_nets, 1, {}))
 end
 
 -- All parameters of an optimiser, kept until it gets another group.
@@ -62,10 +59,12 @@ end
 
 function Run:before_optimizer_step(optimizer)
   if self.first_backward then self.first_backward() end
-  local norm = self:known_grad_norm()
-  if not norm then
+  local norm = self:observed_grad_norm()
+  if norm then
+    self.norms = { norm } -- kept, for a step that is left out clears the gradients
+  else
     norm = core.nn.utils.total_norm(all_parameters(self.parameters, optimizer))
-    self.norms[#self.norms + 1] = norm
+    if #self.clips == 0 then self.norms[#self.norms + 1] = norm end -- else it is no longer the norm before clipping
   end
   self.nonfinite:before_step(self.step + 1, optimizer, norm, self.rows.open.loss)
 end
@@ -111,7 +110,7 @@ end
 -- Ends the step: writes the open row and what the probes measured.
 function Run:end_step()
   local step, open, optimizer = self.step + 1, self.rows.open, self.optimizers[1]
-  local loss, norm = open.loss, self:known_grad_norm()
+  local loss, norm = open.loss, self:observed_grad_norm() or root_of_squares(self.norms)
   local known = { lr = optimizer and optimizer:get(1, "lr"), grad_norm = norm, clip_coef = smallest_coef(self.clips) }
   for name, value in next, known do
     if open[name] == nil then open[name] = value end

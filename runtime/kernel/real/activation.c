@@ -72,6 +72,27 @@ static inline real silu_derivative(real x)
     return s * (1 + x * logistic(-x));
 }
 
+/* tanh(softplus(x)) = t and 1 - t, without a logarithm: with e = e^-|x|, t = (1 + 2e)/(1 + 2e + 2e²) for x >= 0 and
+ * e(e + 2)/(e(e + 2) + 2) below. */
+static inline real mish_gate(real x, real *rest)
+{
+    real e = EXP(-ABS(x)), top = x >= 0 ? 1 + 2 * e : e * (e + 2), left = x >= 0 ? 2 * e * e : R(2);
+    *rest = left / (top + left);
+    return top / (top + left);
+}
+
+static inline real mish(real x)
+{
+    real rest;
+    return x * mish_gate(x, &rest);
+}
+
+static inline real mish_derivative(real x)
+{
+    real rest, t = mish_gate(x, &rest);
+    return t + x * logistic(x) * rest * (1 + t);
+}
+
 #define SELU_ALPHA R(1.6732632423543772848)
 #define SELU_SCALE R(1.0507009873554804934)
 
@@ -90,6 +111,14 @@ ACTIVATION(gelu_tanh, R(0.5) * x * (1 + gelu_tanh_inner(x)), gelu_tanh_derivativ
 ACTIVATION(silu, x * logistic(x), silu_derivative(x), false)
 ACTIVATION(softplus, a * x > b ? x : softplus(a * x) / a, a * x > b ? R(1) : logistic(a * x), false)
 ACTIVATION(softsign, x / (1 + ABS(x)), 1 / ((1 + ABS(x)) * (1 + ABS(x))), false)
+ACTIVATION(celu, x > 0 ? x : a * REAL_MATH(expm1)(x / a), x > 0 ? R(1) : EXP(x / a), false)
+ACTIVATION(mish, mish(x), mish_derivative(x), false)
+ACTIVATION(hardsigmoid, x < -3 ? R(0) : x > 3 ? R(1) : (x + 3) / 6, x > -3 && x < 3 ? 1 / R(6) : R(0), true)
+ACTIVATION(hardswish, x < -3 ? R(0) : x >= 3 ? x : x * ((x + 3) / 6), x < -3 ? R(0) : x >= 3 ? R(1) : x / 3 + R(0.5), true)
+ACTIVATION(logsigmoid, -softplus(-x), logistic(-x), false)
+ACTIVATION(threshold, x <= a ? b : x, x <= a ? R(0) : R(1), true)
+ACTIVATION(tanhshrink, x - REAL_MATH(tanh)(x), REAL_MATH(tanh)(x) * REAL_MATH(tanh)(x), false)
+ACTIVATION(sine, REAL_MATH(sin)(x), REAL_MATH(cos)(x), false)
 
 #define ROW(name) {name##_forward, name##_backward, name##_slope}
 static const struct {
@@ -101,6 +130,9 @@ static const struct {
     [SONDE_LEAKY_RELU] = ROW(leaky_relu), [SONDE_ELU] = ROW(elu),       [SONDE_SELU] = ROW(selu),
     [SONDE_GELU] = ROW(gelu),         [SONDE_GELU_TANH] = ROW(gelu_tanh), [SONDE_SILU] = ROW(silu),
     [SONDE_SOFTPLUS] = ROW(softplus), [SONDE_SOFTSIGN] = ROW(softsign), [SONDE_HARDTANH] = ROW(hardtanh),
+    [SONDE_CELU] = ROW(celu),         [SONDE_MISH] = ROW(mish),         [SONDE_HARDSIGMOID] = ROW(hardsigmoid),
+    [SONDE_HARDSWISH] = ROW(hardswish), [SONDE_LOGSIGMOID] = ROW(logsigmoid), [SONDE_THRESHOLD] = ROW(threshold),
+    [SONDE_TANHSHRINK] = ROW(tanhshrink), [SONDE_SINE] = ROW(sine),
 };
 
 /* Copies the n < STRIP elements that are left over, filled up with zeros. */

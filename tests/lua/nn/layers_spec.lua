@@ -23,7 +23,7 @@ describe("layers", function()
     expect.error("expected integer, got 2.5", function() nn.Linear(2.5, 1) end)
     expect.error("expected at least 1, got 0", function() nn.Linear(0, 1) end)
     expect.error("expected boolean, got string", function() nn.Linear(2, 1, "yes") end)
-    expect.error("unknown option 'bais'; did you mean 'bias'? Options: in_features, out_features, bias, dtype",
+    expect.error("unknown option 'bais' (did you mean 'bias'?); there are: in_features, out_features, bias, dtype",
       function() nn.Linear(2, 1, { bais = false }) end)
     expect.error("'in_features' given twice", function() nn.Linear(2, { in_features = 3 }) end)
     expect.error("takes at most 4 arguments, got 5", function() nn.Linear(2, 1, true, "float32", 1) end)

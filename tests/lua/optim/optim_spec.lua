@@ -71,7 +71,7 @@ describe("optimisers", function()
 
   it("check what they are given", function()
     local p = { parameter { 1 } }
-    expect.error("optim.SGD: unknown option 'momentun', did you mean 'momentum'?; options: lr, momentum",
+    expect.error("optim.SGD: unknown option 'momentun' (did you mean 'momentum'?); there are: lr, momentum",
       function() optim.SGD(p, { momentun = 0.9 }) end)
     expect.error("bad argument 'lr' to optim.SGD: expected number, got string",
       function() optim.SGD(p, { lr = "x" }) end)
@@ -93,7 +93,7 @@ describe("optimisers", function()
     expect.error("a parameter group is a table with params", function() opt:add_param_group { lr = 1 } end)
     expect.error("lr", function() opt:add_param_group { params = { parameter { 1 } }, lr = -1 } end)
     assert.equal(1, #opt.param_groups)
-    expect.error("unknown option 'lrr', did you mean 'lr'?", function() opt.param_groups[1].lrr = 1 end)
+    expect.error("unknown option 'lrr' (did you mean 'lr'?)", function() opt.param_groups[1].lrr = 1 end)
     expect.error("cannot be replaced", function() opt.param_groups[1].params = {} end)
     expect.error("bad argument 'closure' to Optimizer:step: expected function, got number", function() opt:step(1) end)
   end)

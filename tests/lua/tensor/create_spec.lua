@@ -84,7 +84,7 @@ describe("constructors", function()
     expect.error("at most 8", function() sonde.zeros(1, 1, 1, 1, 1, 1, 1, 1, 1) end)
     expect.error("expected one of float32, float64, int64; got 'half'",
       function() sonde.ones(2, { dtype = "half" }) end)
-    expect.error("unknown option 'dtipe'; did you mean 'dtype'?", function() sonde.ones(2, { dtipe = "int64" }) end)
+    expect.error("unknown option 'dtipe' (did you mean 'dtype'?)", function() sonde.ones(2, { dtipe = "int64" }) end)
     expect.error("expected sizes, then options by name, got string", function() sonde.ones(2, "float64") end)
   end)
 

@@ -1,0 +1,154 @@
+-- sonde.optim: the optimisers, and lr_scheduler, swa_utils, EarlyStopping, skip_nonfinite. The steps are C; constructors,
+-- parameter groups and state_dict are here.
+local core = require "sonde.core"
+local fail = require "sonde.fail"
+local options = require "sonde.optim.options"
+local optim = core.optim
+local Optimizer = optim.methods
+
+-- ---- parameter groups: tables to look at, the core's numbers behind them ------------------------------------------
+
+local Group = {}
+
+local function get(group, name)
+  local self, number = rawget(group, Group), rawget(group, Optimizer)
+  if name == "params" then return self:group_parameters(number) end
+  return options.show(name, function(part) return self:get(number, part) end)
+end
+
+function Group.__index(group, name)
+  if name == "params" or options.names(rawget(group, Group):rule())[name] then return get(group, name) end
+  return nil
+end
+
+function Group.__newindex(group, name, value)
+  local self = rawget(group, Group)
+  if name == "params" then fail("the parameters of a group cannot be replaced; see add_param_group") end
+  self:configure(rawget(group, Optimizer), options.read_all(self:rule(), { [name] = value }, {}))
+end
+
+function Group.__pairs(group)
+  local names, i = options.names(rawget(group, Group):rule()), -1
+  return function()
+    i = i + 1
+    local name = i == 0 and "params" or names[i]
+    if name then return name, get(group, name) end
+  end
+end
+
+function Optimizer:get_param_groups()
+  local groups = {}
+  for i = 1, self:groups() do groups[i] = setmetatable({ [Group] = self, [Optimizer] = i }, Group) end
+  return groups
+end
+
+-- A group { params = {...}, lr = ... }; options left out have the rule's defaults. All or nothing.
+function Optimizer:add_param_group(group)
+  local rule = self:rule()
+  if type(group) ~= "table" or group.params == nil then
+    fail("optim.%s: a parameter group is a table with params = {...}", rule)
+  end
+  local values = options.read_all(rule, group, {})
+  local trial = optim.new(rule)
+  trial:configure(trial:add_group(core.tensor.zeros(1, 1)), values) -- raises before anything is added
+  self:configure(self:add_group(group.params), values)
+end
+
+function Optimizer:describe()
+  local lines = { self:rule() .. " (" }
+  for i, group in ipairs(self.param_groups) do
+    lines[#lines + 1] = "Parameter Group " .. i
+    for name, value in pairs(group) do
+      if name == "params" then name, value = "parameters", #value end
+      if type(value) == "table" then value = "{" .. table.concat(value, ", ") .. "}" end
+      lines[#lines + 1] = ("    %s: %s"):format(name, tostring(value))
+    end
+  end
+  lines[#lines + 1] = ")"
+  return table.concat(lines, "\n")
+end
+
+-- ---- state ---------------------------------------------------------------------------------------------------------
+
+-- { state = { [parameter] = { name = tensor } }, param_groups = { { lr = …, params = { numbers } } } }; parameters are
+-- numbered over all groups from 1. Tensors are copies.
+function Optimizer:state_dict()
+  local groups, number = {}, 0
+  for i, group in ipairs(self.param_groups) do
+    local copy = {}
+    for name, value in pairs(group) do copy[name] = value end
+    for k in ipairs(copy.params) do
+      number = number + 1
+      copy.params[k] = number
+    end
+    groups[i] = copy
+  end
+  return { state = self:state(), param_groups = groups }
+end
+
+function Optimizer:load_state_dict(dict)
+  local rule = self:rule()
+  if type(dict) ~= "table" or type(dict.state) ~= "table" or type(dict.param_groups) ~= "table" then
+    fail("load_state_dict: expected a table with state and param_groups, as state_dict returns it")
+  end
+  local groups = self.param_groups
+  if #dict.param_groups ~= #groups then
+    fail("load_state_dict of %s: %d parameter groups, expected %d", rule, #dict.param_groups, #groups)
+  end
+  local values = {}
+  for i, group in ipairs(dict.param_groups) do
+    local n, expected = group.params and #group.params or 0, #groups[i].params
+    if n ~= expected then
+      fail("load_state_dict of %s: group %d has %d parameters, expected %d", rule, i, n, expected)
+    end
+    values[i] = options.read_all(rule, group, {})
+  end
+  for i, numbers in ipairs(values) do self:configure(i, numbers) end
+  for number, entries in pairs(dict.state) do
+    for name, value in pairs(entries) do self:set_state(number, name, value) end
+  end
+end
+
+-- ---- constructors ------------------------------------------------------------------------------------------------
+
+-- optim.SGD(params, lr, …) in PyTorch's order, or optim.SGD(params, { lr = … }). params: tensors, or groups
+-- { params = …, lr = … } whose options go before those given for all.
+local function constructor(rule)
+  local names = options.names(rule)
+  return function(params, ...)
+    local given = table.pack(...)
+    local named = type(given[given.n]) == "table" and given[given.n][1] == nil and table.remove(given) or {}
+    if #given > #names then fail("optim.%s: takes at most %d arguments", rule, #names + 1) end
+    local all = options.read_all(rule, named, {})
+    for i, value in ipairs(given) do
+      if named[names[i]] ~= nil then
+        fail("optim.%s: '%s' given twice, by position and by name", rule, names[i])
+      end
+      options.read(rule, all, names[i], value)
+    end
+    if params == nil then
+      fail("bad argument 'params' to optim.%s: expected a list, got no value", rule)
+    end
+    local self = optim.new(rule)
+    local first = type(params) == "table" and params[1]
+    local groups = type(first) == "table" and params or { { params = params } }
+    for _, group in ipairs(groups) do
+      if type(group) ~= "table" or group.params == nil then
+        fail("optim.%s: a parameter group is a table with params = {...}", rule)
+      end
+      local values = {}
+      for name, value in pairs(all) do values[name] = value end
+      self:configure(self:add_group(group.params), options.read_all(rule, group, values))
+    end
+    return self
+  end
+end
+
+for _, rule in ipairs {
+  "SGD", "Adam", "AdamW", "RMSprop", "Adamax", "NAdam", "RAdam", "Adagrad", "Adadelta", "Rprop", "ASGD", "Lion", "Muon",
+  "LBFGS",
+} do
+  optim[rule] = constructor(rule)
+end
+
+return optim
