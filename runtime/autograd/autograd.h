@@ -145,5 +145,6 @@ sonde_status sonde_gradcheck(sonde_gradcheck_fn fn, void *context, int n_in, son
 
 #include "autograd/ops.h"
 #include "autograd/ops_recurrent.h"
+#include "autograd/ops_spatial.h"
 
 #endif

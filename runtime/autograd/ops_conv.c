@@ -1,5 +1,4 @@
 #include "autograd/autograd.h"
-#include "autograd/ops_spatial.h"
 #include "kernel/conv.h"
 
 #include <string.h>
@@ -235,7 +234,7 @@ static sonde_status transpose_shape(sonde_call *c)
             return sonde_fail(SONDE_EARG, "conv_transpose2d: output_padding %lld must be smaller than stride or dilation (%lld)",
                               (long long)a->output_padding[d], (long long)most);
         int64_t span;
-        if (in < 1 || __builtin_mul_overflow(in - 1, a->stride[d], &span))
+        if (in < 1 || __builtin_mul_overflow(in - 1, a->stride[d], &span) || span > INT64_MAX / 2)
             return sonde_fail(SONDE_ESHAPE, "conv_transpose2d: input of size %lld with stride %lld has no output", (long long)in, (long long)a->stride[d]);
         size[d] = span - 2 * a->padding[d] + a->dilation[d] * (c->in[1]->shape[2 + d] - 1) + a->output_padding[d] + 1;
         if (size[d] < 1)

@@ -1,5 +1,4 @@
 #include "autograd/autograd.h"
-#include "autograd/ops_spatial.h"
 #include "kernel/conv.h"
 
 #include <string.h>
@@ -11,6 +10,21 @@ typedef struct pooling {
     bool adaptive, maximum;
 } pooling;
 
+sonde_status sonde_pool_check(const char *name, const sonde_pool_args *a)
+{
+    for (int d = 0; d < 2; d++) {
+        if (a->kernel[d] < 1 || a->stride[d] < 1 || a->dilation[d] < 1)
+            return sonde_fail(SONDE_EARG, "%s: kernel_size, stride and dilation must be at least 1, got %lld, %lld and %lld",
+                              name, (long long)a->kernel[d], (long long)a->stride[d], (long long)a->dilation[d]);
+        if (a->kernel[d] > INT32_MAX || a->stride[d] > INT32_MAX || a->dilation[d] > INT32_MAX)
+            return sonde_fail(SONDE_EARG, "%s: kernel_size, stride and dilation must be below 2^31", name);
+        if (a->padding[d] < 0 || a->padding[d] > a->kernel[d] / 2)
+            return sonde_fail(SONDE_EARG, "%s: padding must be between 0 and half the kernel (%lld), got %lld", name,
+                              (long long)(a->kernel[d] / 2), (long long)a->padding[d]);
+    }
+    return SONDE_OK;
+}
+
 static sonde_status output_size(const char *name, const pooling *p, int d, int64_t in, int64_t *size)
 {
     const sonde_pool_args *a = &p->args;
@@ -20,14 +34,6 @@ static sonde_status output_size(const char *name, const pooling *p, int d, int64
         *size = p->size[d];
         return SONDE_OK;
     }
-    if (a->kernel[d] < 1 || a->stride[d] < 1 || a->dilation[d] < 1)
-        return sonde_fail(SONDE_EARG, "%s: kernel_size, stride and dilation must be at least 1, got %lld, %lld and %lld", name,
-                          (long long)a->kernel[d], (long long)a->stride[d], (long long)a->dilation[d]);
-    if (a->kernel[d] > INT32_MAX || a->stride[d] > INT32_MAX || a->dilation[d] > INT32_MAX)
-        return sonde_fail(SONDE_EARG, "%s: kernel_size, stride and dilation must be below 2^31", name);
-    if (a->padding[d] < 0 || a->padding[d] > a->kernel[d] / 2)
-        return sonde_fail(SONDE_EARG, "%s: padding must be between 0 and half the kernel (%lld), got %lld", name,
-                          (long long)(a->kernel[d] / 2), (long long)a->padding[d]);
     const int64_t room = in + 2 * a->padding[d] - (a->dilation[d] * (a->kernel[d] - 1) + 1);
     if (room < 0)
         return sonde_fail(SONDE_ESHAPE, "%s: a window of %lld does not fit into the padded input of %lld", name,
@@ -78,11 +84,13 @@ static sonde_status pool_shape(sonde_call *c)
     if (x->ndim != 4)
         return sonde_fail(SONDE_ESHAPE, "%s: expected an input with 4 axes [N, C, H, W], got %s", c->op->name, sonde_shape_text(text, x->ndim, x->shape));
     if (!sonde_dtype_is_float(x->dtype)) return sonde_fail(SONDE_EDTYPE, "%s: expected a float tensor, got int64", c->op->name);
+    const pooling *p = c->args;
+    if (!p->adaptive) SONDE_TRY(sonde_pool_check(c->op->name, &p->args));
     c->out_dtype[0] = x->dtype;
     c->out_ndim[0] = 4;
     for (int d = 0; d < 2; d++) {
         c->out_shape[0][d] = x->shape[d];
-        SONDE_TRY(output_size(c->op->name, c->args, d, x->shape[2 + d], &c->out_shape[0][2 + d]));
+        SONDE_TRY(output_size(c->op->name, p, d, x->shape[2 + d], &c->out_shape[0][2 + d]));
     }
     return SONDE_OK;
 }

@@ -197,4 +197,5 @@ void sonde_bind_nn_layers(lua_State *L)
 {
     luaL_setfuncs(L, functions, 0);
     sonde_bind_nn_activations(L);
+    sonde_bind_nn_spatial(L);
 }

@@ -16,4 +16,30 @@ sonde_status sonde_rrelu_new(sonde_module **out, double lower, double upper);
 /* Over one axis, 0-based, negative from the end. */
 sonde_status sonde_softmax_module_new(sonde_module **out, int axis, bool logarithm);
 
+/* ---- convolutions ---------------------------------------------------------------------------------------- */
+
+typedef enum sonde_conv_kind { SONDE_CONV1D, SONDE_CONV2D, SONDE_CONV_TRANSPOSE2D } sonde_conv_kind;
+
+/* Pairs are height, width; of a one-dimensional layer only the second counts. */
+typedef struct sonde_conv_options {
+    int64_t in_channels, out_channels, kernel[2];
+    sonde_conv_args args; /* output_padding: transposed only */
+    bool bias;
+    sonde_dtype dtype;
+} sonde_conv_options;
+
+/* x [N, C, L] or [N, C, H, W]; formulas and output sizes: autograd/ops_spatial.h. weight [out, in/groups, k] or
+ * [out, in/groups, kh, kw], transposed [in, out/groups, kh, kw]; it and bias [out] from U(±1/√fan_in), fan_in = the
+ * product of weight's axes but the first, as PyTorch. groups divides both channel numbers. */
+sonde_status sonde_conv_new(sonde_module **out, sonde_conv_kind kind, const sonde_conv_options *options);
+
+/* ---- pooling --------------------------------------------------------------------------------------------- */
+
+typedef enum sonde_pool_kind { SONDE_MAX_POOL1D, SONDE_MAX_POOL2D, SONDE_AVG_POOL1D, SONDE_AVG_POOL2D } sonde_pool_kind;
+
+/* x [N, C, L] or [N, C, H, W]; of a one-dimensional layer only the second of each pair counts. */
+sonde_status sonde_pool_new(sonde_module **out, sonde_pool_kind kind, const sonde_pool_args *args);
+/* x [N, C, H, W] to [N, C, size[0], size[1]]. */
+sonde_status sonde_adaptive_pool_new(sonde_module **out, bool maximum, const int64_t size[2]);
+
 #endif

@@ -46,6 +46,50 @@ function nn.Identity() end
 ---@param p? number|{ p?: number } 0.5
 ---@return sonde.Module
 function nn.Dropout(p) end
+---Cross-correlation of x [N, C, L] with weight [out, in / groups, kernel_size], from U(±1/√fan_in).
+---@param in_channels integer
+---@param out_channels integer
+---@param kernel_size integer
+---@param opts? { stride?: integer, padding?: integer, dilation?: integer, groups?: integer, bias?: boolean, dtype?: string } 1, 0, 1, 1, true
+---@return sonde.Module
+function nn.Conv1d(in_channels, out_channels, kernel_size, opts) end
+---The same of x [N, C, H, W]; sizes are numbers or {height, width}.
+---@param in_channels integer
+---@param out_channels integer
+---@param kernel_size integer|integer[]
+---@param opts? { stride?: integer|integer[], padding?: integer|integer[], dilation?: integer|integer[], groups?: integer, bias?: boolean, dtype?: string }
+---@return sonde.Module
+function nn.Conv2d(in_channels, out_channels, kernel_size, opts) end
+---The transpose of Conv2d; weight [in, out / groups, kh, kw].
+---@param in_channels integer
+---@param out_channels integer
+---@param kernel_size integer|integer[]
+---@param opts? { stride?: integer|integer[], padding?: integer|integer[], output_padding?: integer|integer[], groups?: integer, bias?: boolean, dilation?: integer|integer[], dtype?: string }
+---@return sonde.Module
+function nn.ConvTranspose2d(in_channels, out_channels, kernel_size, opts) end
+---Pooling; stride is kernel_size if left out; padding, of at most half the kernel, is -inf.
+---@param kernel_size integer
+---@param opts? { stride?: integer, padding?: integer, dilation?: integer, ceil_mode?: boolean }
+---@return sonde.Module
+function nn.MaxPool1d(kernel_size, opts) end
+---@param kernel_size integer|integer[]
+---@param opts? { stride?: integer|integer[], padding?: integer|integer[], dilation?: integer|integer[], ceil_mode?: boolean }
+---@return sonde.Module
+function nn.MaxPool2d(kernel_size, opts) end
+---@param kernel_size integer
+---@param opts? { stride?: integer, padding?: integer, ceil_mode?: boolean, count_include_pad?: boolean } the last is true
+---@return sonde.Module
+function nn.AvgPool1d(kernel_size, opts) end
+---@param kernel_size integer|integer[]
+---@param opts? { stride?: integer|integer[], padding?: integer|integer[], ceil_mode?: boolean, count_include_pad?: boolean }
+---@return sonde.Module
+function nn.AvgPool2d(kernel_size, opts) end
+---@param output_size integer|integer[]
+---@return sonde.Module
+function nn.AdaptiveAvgPool2d(output_size) end
+---@param output_size integer|integer[]
+---@return sonde.Module
+function nn.AdaptiveMaxPool2d(output_size) end
 ---@param num_features integer
 ---@param opts? { eps?: number, momentum?: number|false, affine?: boolean, track_running_stats?: boolean, dtype?: string } 1e-5, 0.1 (false: cumulative), true, true
 ---@return sonde.Module

@@ -1,4 +1,4 @@
---- Gradients of the recurrent operators against differences, and their forward against the formulas step by step.
+--- Gradients of the recurrent layers against differences, with every option, initial states and lengths.
 local sonde = require "sonde"
 local nn = sonde.nn
 
@@ -31,7 +31,7 @@ describe("gradcheck of", function()
     { "RNN", leak = 0.3 }, { "RNN", bidirectional = true, leak = 0.6 }, { "RNN", recurrent_dropout = 0.4 },
     { "LSTM" }, { "LSTM", bidirectional = true, peepholes = true }, { "LSTM", peepholes = true, bias = false },
     { "LSTM", activation = "relu" }, { "LSTM", layer_norm = true },
-    { "LSTM", layer_norm = true, peepholes = true, bidirectional = true, bias = false },
+    { "LSTM", layer_norm = true, peepholes = true }, { "LSTM", layer_norm = true, bidirectional = true, bias = false },
     { "LSTM", recurrent_dropout = 0.4 }, { "LSTM", num_layers = 2, batch_first = true },
     { "GRU" }, { "GRU", reset_after = false }, { "GRU", bidirectional = true, bias = false },
     { "GRU", reset_after = false, bidirectional = true }, { "GRU", recurrent_dropout = 0.4 },
