@@ -173,27 +173,6 @@ describe("lua/sonde", function()
     local result = process.run({ "luacheck", "--no-color", "-q", "lua", "experiments", "tests" }, { cwd = root })
     assert(result.code == 0, result.stdout .. result.stderr)
   end)
-
-  it("has a stub in lua/sonde/meta for every name", function()
-    local sonde, core = require "sonde", require "sonde.core"
-    local texts = {}
-    for _, path in ipairs(files("lua/sonde/meta", LUA)) do texts[#texts + 1] = table.concat(lines(path), "\n") end
-    local meta, missing = table.concat(texts, "\n"), {}
-    local function look(prefix, pattern, exports)
-      for name, value in pairs(exports) do
-        local public = type(name) == "string" and not name:match("^_") and type(value) == "function"
-        if public and not meta:match(pattern .. name .. "%f[^%w_]") then missing[#missing + 1] = prefix .. name end
-      end
-    end
-    look("sonde.", "sonde%.", sonde)
-    for _, name in ipairs { "nn", "optim", "data", "probe", "h5" } do look(name .. ".", name .. "%.", sonde[name]) end
-    look("nn.init.", "init%.", sonde.nn.init)
-    look("nn.utils.", "utils%.", sonde.nn.utils)
-    look("Tensor:", "[%.:]", core.tensor.Tensor)
-    look("Module:", "[%.:]", core.nn.methods)
-    table.sort(missing)
-    none(missing, "names without a stub")
-  end)
 end)
 
 describe("the top level", function()

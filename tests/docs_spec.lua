@@ -1,4 +1,4 @@
---- README.md is true: its recipe runs, its Python loads the file, its table is what the program prints, its links exist.
+--- README.md is true: its recipe runs, its Python loads the file, the commands and folders it names exist.
 local lfs = require "lfs"
 local process = require "support.process"
 
@@ -6,7 +6,9 @@ local root = debug.getinfo(1, "S").source:match("^@(.*)tests/docs_spec%.lua$")
 if root == "" then root = "./" end
 local readme = process.read(root .. "README.md")
 
-local function block(language) return assert(readme:match("```" .. language .. "\n(.-)```"), "no " .. language .. " in README.md") end
+local function block(language)
+  return assert(readme:match("```" .. language .. "\n(.-)```"), "no " .. language .. " in README.md")
+end
 
 describe("README.md", function()
   it("has a recipe of ten lines that runs, and Python that loads its file", function()
@@ -17,7 +19,8 @@ describe("README.md", function()
     process.write(dir / "spirals.lua", recipe)
     local run = process.sonde({ "run", "spirals.lua", "--quiet" }, { cwd = dir.path })
     assert.equal(0, run.code, run.stderr)
-    local load = process.python(python .. "\nassert len(loss) == 400 and loss.iloc[-20:].mean() < 0.5 * loss.iloc[0]\n", {}, { cwd = dir.path })
+    local learned = "\nassert len(loss) == 400 and loss.iloc[-20:].mean() < 0.5 * loss.iloc[0]\n"
+    local load = process.python(python .. learned, {}, { cwd = dir.path })
     assert.equal("", load.stderr)
     assert.equal(0, load.code)
     assert.truthy(load.stdout:find("1.weight", 1, true))
@@ -40,7 +43,8 @@ describe("README.md", function()
       end
     end
     for path in tree:gmatch("`([%w_/%.]+/[%w_%.]*)`") do
-      assert.truthy(lfs.attributes(root .. path) or lfs.attributes(root .. "runtime/" .. path), path .. " is in README.md, but not in the tree")
+      local found = lfs.attributes(root .. path) or lfs.attributes(root .. "runtime/" .. path)
+      assert.truthy(found, path .. " is in README.md, but not in the tree")
     end
   end)
 end)

@@ -175,7 +175,8 @@ sonde_status sonde_gradcheck(sonde_gradcheck_fn fn, void *context, int n_in, son
         if (out[k]->dtype != SONDE_FLOAT64)
             status = sonde_fail(SONDE_EDTYPE, "gradcheck: output %d must be float64, got %s", k + 1,
                                 sonde_dtype_name(out[k]->dtype));
-        else if (++checked) status = check_output(&c, k, out[k]);
+        else if (++checked)
+            status = check_output(&c, k, out[k]);
     }
     if (status == SONDE_OK && checked == 0)
         status = sonde_fail(SONDE_EARG, "gradcheck: the function returns no float tensor");

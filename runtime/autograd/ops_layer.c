@@ -27,8 +27,8 @@ static sonde_status dropout_forward(sonde_call *call)
     sonde_stream_fill_bernoulli(args->stream, out->dtype, sonde_tensor_data(mask), (size_t)sonde_tensor_numel(mask),
                                 1 - args->p, args->p < 1 ? 1 / (1 - args->p) : 0);
     sonde_loop loop = loop_over(3, (const sonde_tensor *const[]){out, call->in[0], mask});
-    sonde_loops_of(out->dtype)->binary(SONDE_MUL, sonde_tensor_data(out), sonde_tensor_data(call->in[0]),
-                                       sonde_tensor_data(mask), &loop);
+    sonde_loops_of(out->dtype)
+        ->binary(SONDE_MUL, sonde_tensor_data(out), sonde_tensor_data(call->in[0]), sonde_tensor_data(mask), &loop);
     return SONDE_OK;
 }
 
@@ -44,8 +44,11 @@ static sonde_status dropout_backward(sonde_node *node)
     return SONDE_OK;
 }
 
-static const sonde_op dropout_row = {.name = "dropout", .args_size = sizeof(dropout_args), .shape = dropout_shape,
-                                     .forward = dropout_forward, .backward = dropout_backward};
+static const sonde_op dropout_row = {.name = "dropout",
+                                     .args_size = sizeof(dropout_args),
+                                     .shape = dropout_shape,
+                                     .forward = dropout_forward,
+                                     .backward = dropout_backward};
 
 sonde_status sonde_dropout(sonde_tensor **out, sonde_tensor *x, double p, sonde_stream *stream)
 {
@@ -99,8 +102,10 @@ static double element(const sonde_tensor *t, int64_t i, double fallback)
 static void move(sonde_tensor *t, int64_t i, double value, double momentum)
 {
     double moved = (1 - momentum) * element(t, i, 0) + momentum * value;
-    if (t->dtype == SONDE_FLOAT32) ((float *)sonde_tensor_data(t))[i] = (float)moved;
-    else ((double *)sonde_tensor_data(t))[i] = moved;
+    if (t->dtype == SONDE_FLOAT32)
+        ((float *)sonde_tensor_data(t))[i] = (float)moved;
+    else
+        ((double *)sonde_tensor_data(t))[i] = moved;
 }
 
 /* running = (1 - momentum) running + momentum * batch; the variance unbiased, n/(n-1). */
@@ -154,8 +159,10 @@ static sonde_status give_channels(sonde_node *node, int input, const double *val
     SONDE_TRY(sonde_node_target(node, input, &target, &add));
     for (int64_t c = 0; c < channels; c++) {
         double value = (add ? element(target, c, 0) : 0) + values[c];
-        if (target->dtype == SONDE_FLOAT32) ((float *)sonde_tensor_data(target))[c] = (float)value;
-        else ((double *)sonde_tensor_data(target))[c] = value;
+        if (target->dtype == SONDE_FLOAT32)
+            ((float *)sonde_tensor_data(target))[c] = (float)value;
+        else
+            ((double *)sonde_tensor_data(target))[c] = value;
     }
     return SONDE_OK;
 }
@@ -199,8 +206,12 @@ static sonde_status norm_backward(sonde_node *node)
     return status;
 }
 
-static const sonde_op norm_row = {.name = "batch_norm", .args_size = sizeof(norm_args), .saves = SONDE_SAVE_IN0,
-                                  .shape = norm_shape, .forward = norm_forward, .backward = norm_backward};
+static const sonde_op norm_row = {.name = "batch_norm",
+                                  .args_size = sizeof(norm_args),
+                                  .saves = SONDE_SAVE_IN0,
+                                  .shape = norm_shape,
+                                  .forward = norm_forward,
+                                  .backward = norm_backward};
 
 sonde_status sonde_batch_norm(sonde_tensor **out, sonde_tensor *x, sonde_tensor *weight, sonde_tensor *bias,
                               sonde_tensor *running_mean, sonde_tensor *running_var, bool training, double momentum,

@@ -12,7 +12,8 @@ static void reduce_to(sonde_tensor *out, const sonde_tensor *each, sonde_loss_re
     if (reduction != SONDE_LOSS_MEAN) return;
     if (out->dtype == SONDE_FLOAT32)
         *(float *)sonde_tensor_data(out) = (float)((double)*(float *)sonde_tensor_data(out) / divisor);
-    else *(double *)sonde_tensor_data(out) /= divisor;
+    else
+        *(double *)sonde_tensor_data(out) /= divisor;
 }
 
 /* Where the element losses go: the output itself, or scratch of this shape. One reference. */
@@ -46,7 +47,10 @@ typedef struct entropy_args {
 enum { LOGITS, TARGET, WEIGHT };
 enum { KEPT_P, KEPT_TARGET, KEPT_WEIGHT };
 
-static int class_axis(const sonde_tensor *logits) { return logits->ndim == 1 ? 0 : 1; }
+static int class_axis(const sonde_tensor *logits)
+{
+    return logits->ndim == 1 ? 0 : 1;
+}
 
 static sonde_status check_labels(const sonde_tensor *target, int64_t classes, int64_t ignore_index)
 {
@@ -56,10 +60,10 @@ static sonde_status check_labels(const sonde_tensor *target, int64_t classes, in
     sonde_status status = SONDE_OK;
     for (int64_t i = 0; i < n && status == SONDE_OK; i++) {
         if ((label[i] >= 1 && label[i] <= classes) || (ignore_index != 0 && label[i] == ignore_index)) continue;
-        status = sonde_fail(SONDE_EARG,
-                            "cross_entropy: label %lld at position %lld: class labels count from 1 to %lld%s",
-                            (long long)label[i], (long long)i + 1, (long long)classes,
-                            label[i] == 0 ? "; files written elsewhere often start at 0 (labels_from = 0)" : "");
+        status =
+            sonde_fail(SONDE_EARG, "cross_entropy: label %lld at position %lld: class labels count from 1 to %lld%s",
+                       (long long)label[i], (long long)i + 1, (long long)classes,
+                       label[i] == 0 ? "; files written elsewhere often start at 0 (labels_from = 0)" : "");
     }
     sonde_tensor_release(flat);
     return status;
@@ -162,8 +166,11 @@ static sonde_status entropy_backward(sonde_node *node)
     return SONDE_OK;
 }
 
-static const sonde_op entropy_row = {.name = "cross_entropy", .args_size = sizeof(entropy_args), .shape = entropy_shape,
-                                     .forward = entropy_forward, .backward = entropy_backward};
+static const sonde_op entropy_row = {.name = "cross_entropy",
+                                     .args_size = sizeof(entropy_args),
+                                     .shape = entropy_shape,
+                                     .forward = entropy_forward,
+                                     .backward = entropy_backward};
 
 sonde_status sonde_cross_entropy(sonde_tensor **out, sonde_tensor *logits, sonde_tensor *target, sonde_tensor *weight,
                                  int64_t ignore_index, double label_smoothing, sonde_loss_reduction reduction)
@@ -229,7 +236,10 @@ static void mse_fill(const sonde_call *call, void *each, size_t n)
         ->mse(each, sonde_tensor_data(call->extra[0]), sonde_tensor_data(call->extra[1]), n);
 }
 
-static sonde_status mse_forward(sonde_call *call) { return pair_forward(call, mse_fill); }
+static sonde_status mse_forward(sonde_call *call)
+{
+    return pair_forward(call, mse_fill);
+}
 
 /* dx (+)= dy 2(x - t) / n, dt (+)= dy 2(t - x) / n */
 static sonde_status mse_backward(sonde_node *node)
@@ -248,8 +258,11 @@ static sonde_status mse_backward(sonde_node *node)
     return SONDE_OK;
 }
 
-static const sonde_op mse_row = {.name = "mse_loss", .args_size = sizeof(pair_args), .shape = pair_shape,
-                                 .forward = mse_forward, .backward = mse_backward};
+static const sonde_op mse_row = {.name = "mse_loss",
+                                 .args_size = sizeof(pair_args),
+                                 .shape = pair_shape,
+                                 .forward = mse_forward,
+                                 .backward = mse_backward};
 
 sonde_status sonde_mse_loss(sonde_tensor **out, sonde_tensor *x, sonde_tensor *target, sonde_loss_reduction reduction)
 {
@@ -270,8 +283,8 @@ static bce_weights weights_of(sonde_tensor *const *extra, bool weight, bool pos_
 static void bce_fill(const sonde_call *call, void *each, size_t n)
 {
     bce_weights w = weights_of(call->extra, call->in[2], call->in[3]);
-    sonde_loops_of(call->in[0]->dtype)->bce(each, sonde_tensor_data(call->extra[0]), sonde_tensor_data(call->extra[1]),
-                                            w.weight, w.pos_weight, n);
+    sonde_loops_of(call->in[0]->dtype)
+        ->bce(each, sonde_tensor_data(call->extra[0]), sonde_tensor_data(call->extra[1]), w.weight, w.pos_weight, n);
 }
 
 typedef struct bce_args {
@@ -279,7 +292,10 @@ typedef struct bce_args {
     bool weight, pos_weight;
 } bce_args;
 
-static sonde_status bce_forward(sonde_call *call) { return pair_forward(call, bce_fill); }
+static sonde_status bce_forward(sonde_call *call)
+{
+    return pair_forward(call, bce_fill);
+}
 
 static sonde_status bce_backward(sonde_node *node)
 {

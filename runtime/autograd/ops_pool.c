@@ -14,8 +14,9 @@ sonde_status sonde_pool_check(const char *name, const sonde_pool_args *a)
 {
     for (int d = 0; d < 2; d++) {
         if (a->kernel[d] < 1 || a->stride[d] < 1 || a->dilation[d] < 1)
-            return sonde_fail(SONDE_EARG, "%s: kernel_size, stride and dilation must be at least 1, got %lld, %lld and %lld",
-                              name, (long long)a->kernel[d], (long long)a->stride[d], (long long)a->dilation[d]);
+            return sonde_fail(SONDE_EARG,
+                              "%s: kernel_size, stride and dilation must be at least 1, got %lld, %lld and %lld", name,
+                              (long long)a->kernel[d], (long long)a->stride[d], (long long)a->dilation[d]);
         if (a->kernel[d] > INT32_MAX || a->stride[d] > INT32_MAX || a->dilation[d] > INT32_MAX)
             return sonde_fail(SONDE_EARG, "%s: kernel_size, stride and dilation must be below 2^31", name);
         if (a->padding[d] < 0 || a->padding[d] > a->kernel[d] / 2)
@@ -29,7 +30,8 @@ static sonde_status output_size(const char *name, const pooling *p, int d, int64
 {
     const sonde_pool_args *a = &p->args;
     if (p->adaptive) {
-        if (p->size[d] < 1) return sonde_fail(SONDE_EARG, "%s: output sizes must be at least 1, got %lld", name, (long long)p->size[d]);
+        if (p->size[d] < 1)
+            return sonde_fail(SONDE_EARG, "%s: output sizes must be at least 1, got %lld", name, (long long)p->size[d]);
         if (in < 1) return sonde_fail(SONDE_ESHAPE, "%s: the input is empty", name);
         *size = p->size[d];
         return SONDE_OK;
@@ -63,12 +65,17 @@ static void make_windows(sonde_windows *w, int64_t *memory, const pooling *p, in
         count[o] = a->kernel[d] - skipped < inside ? a->kernel[d] - skipped : inside;
         divisor[o] = a->count_include_pad ? end - start : count[o];
     }
-    *w = (sonde_windows){ .n_in = n_in, .n_out = n_out, .step = p->adaptive ? 1 : a->dilation[d],
-                          .first = first, .count = count, .divisor = divisor };
+    *w = (sonde_windows){.n_in = n_in,
+                         .n_out = n_out,
+                         .step = p->adaptive ? 1 : a->dilation[d],
+                         .first = first,
+                         .count = count,
+                         .divisor = divisor};
 }
 
 /* The tables of both axes, in one block the caller frees. */
-static sonde_status new_windows(int64_t **memory, sonde_windows axes[2], const pooling *p, const int64_t *in, const int64_t *out)
+static sonde_status new_windows(int64_t **memory, sonde_windows axes[2], const pooling *p, const int64_t *in,
+                                const int64_t *out)
 {
     *memory = sonde_alloc((size_t)(3 * (out[2] + out[3])) * sizeof(int64_t));
     if (!*memory) return SONDE_ENOMEM;
@@ -82,8 +89,10 @@ static sonde_status pool_shape(sonde_call *c)
     const sonde_tensor *x = c->in[0];
     char text[SONDE_SHAPE_TEXT];
     if (x->ndim != 4)
-        return sonde_fail(SONDE_ESHAPE, "%s: expected an input with 4 axes [N, C, H, W], got %s", c->op->name, sonde_shape_text(text, x->ndim, x->shape));
-    if (!sonde_dtype_is_float(x->dtype)) return sonde_fail(SONDE_EDTYPE, "%s: expected a float tensor, got int64", c->op->name);
+        return sonde_fail(SONDE_ESHAPE, "%s: expected an input with 4 axes [N, C, H, W], got %s", c->op->name,
+                          sonde_shape_text(text, x->ndim, x->shape));
+    if (!sonde_dtype_is_float(x->dtype))
+        return sonde_fail(SONDE_EDTYPE, "%s: expected a float tensor, got int64", c->op->name);
     const pooling *p = c->args;
     if (!p->adaptive) SONDE_TRY(sonde_pool_check(c->op->name, &p->args));
     c->out_dtype[0] = x->dtype;
@@ -108,12 +117,14 @@ static sonde_status pool_forward(sonde_call *c)
     if (p->maximum) {
         for (int d = 0; d < 2 && status == SONDE_OK; d++) {
             for (int64_t o = 0; o < axes[d].n_out; o++) {
-                if (axes[d].count[o] < 1) status = sonde_fail(SONDE_ESHAPE, "%s: a window lies in the padding only", c->op->name);
+                if (axes[d].count[o] < 1)
+                    status = sonde_fail(SONDE_ESHAPE, "%s: a window lies in the padding only", c->op->name);
             }
         }
         if (status == SONDE_OK) status = sonde_tensor_new(&index, SONDE_INT64, 4, y->shape);
         if (status == SONDE_OK) {
-            sonde_conv_loops_of(x->dtype)->max_pool(sonde_tensor_data(y), sonde_tensor_data(index), sonde_tensor_data(x), planes, axes);
+            sonde_conv_loops_of(x->dtype)->max_pool(sonde_tensor_data(y), sonde_tensor_data(index),
+                                                    sonde_tensor_data(x), planes, axes);
             c->extra[c->n_extra++] = index;
         }
     } else {
@@ -136,18 +147,23 @@ static sonde_status pool_backward(sonde_node *node)
     if (!add) memset(sonde_tensor_data(dx), 0, (size_t)sonde_tensor_numel(dx) * sonde_dtype_size(dx->dtype));
     const int64_t planes = dx->shape[0] * dx->shape[1];
     const sonde_conv_loops *loops = sonde_conv_loops_of(dy->dtype);
-    if (p->maximum) loops->max_pool_backward(sonde_tensor_data(dx), sonde_tensor_data(dy), sonde_tensor_data(sonde_node_extra(node, 0)), planes, axes);
-    else loops->average_pool_backward(sonde_tensor_data(dx), sonde_tensor_data(dy), planes, axes);
+    if (p->maximum)
+        loops->max_pool_backward(sonde_tensor_data(dx), sonde_tensor_data(dy),
+                                 sonde_tensor_data(sonde_node_extra(node, 0)), planes, axes);
+    else
+        loops->average_pool_backward(sonde_tensor_data(dx), sonde_tensor_data(dy), planes, axes);
     sonde_free(memory);
     return SONDE_OK;
 }
 
-#define POOL_ROW(label)                                                                                        \
-    {                                                                                                          \
-        .name = label, .args_size = sizeof(pooling), .shape = pool_shape, .forward = pool_forward, .backward = pool_backward \
+#define POOL_ROW(label)                                                                                                \
+    {                                                                                                                  \
+        .name = label, .args_size = sizeof(pooling), .shape = pool_shape, .forward = pool_forward,                     \
+        .backward = pool_backward                                                                                      \
     }
 static const sonde_op max_pool2d = POOL_ROW("max_pool2d"), avg_pool2d = POOL_ROW("avg_pool2d"),
-                      adaptive_max_pool2d = POOL_ROW("adaptive_max_pool2d"), adaptive_avg_pool2d = POOL_ROW("adaptive_avg_pool2d");
+                      adaptive_max_pool2d = POOL_ROW("adaptive_max_pool2d"),
+                      adaptive_avg_pool2d = POOL_ROW("adaptive_avg_pool2d");
 
 static sonde_status apply(const sonde_op *op, sonde_tensor **out, sonde_tensor *x, const pooling *p)
 {
@@ -160,16 +176,16 @@ static sonde_status apply(const sonde_op *op, sonde_tensor **out, sonde_tensor *
 
 sonde_status sonde_max_pool2d(sonde_tensor **out, sonde_tensor *x, const sonde_pool_args *args)
 {
-    return apply(&max_pool2d, out, x, &(pooling){ .args = *args, .maximum = true });
+    return apply(&max_pool2d, out, x, &(pooling){.args = *args, .maximum = true});
 }
 
 sonde_status sonde_avg_pool2d(sonde_tensor **out, sonde_tensor *x, const sonde_pool_args *args)
 {
-    return apply(&avg_pool2d, out, x, &(pooling){ .args = *args });
+    return apply(&avg_pool2d, out, x, &(pooling){.args = *args});
 }
 
 sonde_status sonde_adaptive_pool2d(sonde_tensor **out, sonde_tensor *x, const int64_t size[2], bool maximum)
 {
-    pooling p = { .size = { size[0], size[1] }, .adaptive = true, .maximum = maximum };
+    pooling p = {.size = {size[0], size[1]}, .adaptive = true, .maximum = maximum};
     return apply(maximum ? &adaptive_max_pool2d : &adaptive_avg_pool2d, out, x, &p);
 }

@@ -1,7 +1,8 @@
 /* Convolutions and pooling, as functions. Included by autograd.h: not a door of its own.
  *
  * x [N, C, H, W]. Axis 0 of a pair is height, 1 is width; one-dimensional layers come as height 1 (kernel, stride and
- * dilation 1, padding 0 there). Errors: ESHAPE naming the shapes; EARG for a stride, dilation or groups below 1, a negative padding.
+ * dilation 1, padding 0 there). Errors: ESHAPE naming the shapes; EARG for a stride, dilation or groups below 1, a
+ * negative padding.
  */
 #ifndef SONDE_AUTOGRAD_OPS_SPATIAL_H
 #define SONDE_AUTOGRAD_OPS_SPATIAL_H
@@ -10,7 +11,8 @@
 
 typedef struct sonde_conv_args {
     int64_t stride[2], padding[2], dilation[2];
-    int64_t output_padding[2]; /* of the transposed convolution: rows and columns added at the end, below the stride or dilation */
+    int64_t output_padding[2]; /* of the transposed convolution: rows and columns added at the end, below the stride or
+                                  dilation */
     int64_t groups;
 } sonde_conv_args;
 
@@ -22,7 +24,8 @@ sonde_status sonde_conv_transpose2d(sonde_tensor **out, sonde_tensor *x, sonde_t
                                     const sonde_conv_args *args);
 
 typedef struct sonde_pool_args {
-    int64_t kernel[2], stride[2], padding[2], dilation[2]; /* padding at most half the kernel; dilation: max pooling only */
+    int64_t kernel[2], stride[2], padding[2],
+        dilation[2];        /* padding at most half the kernel; dilation: max pooling only */
     bool ceil_mode;         /* the last window may hang over the edge */
     bool count_include_pad; /* average pooling: padding counts in the divisor */
 } sonde_pool_args;

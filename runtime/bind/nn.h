@@ -41,6 +41,7 @@ void sonde_bind_nn_recurrent(lua_State *L); /* likewise: RNN, LSTM, GRU, their c
 int sonde_bind_nn_hidden_hook(lua_State *L); /* the method register_hidden_grad_hook */
 void sonde_bind_nn_activations(lua_State *L); /* these are called by sonde_bind_nn_layers */
 void sonde_bind_nn_spatial(lua_State *L);
+void sonde_bind_nn_norm(lua_State *L);
 void sonde_bind_nn_init(lua_State *L);    /* pushes nn.init */
 void sonde_bind_nn_utils(lua_State *L);   /* pushes nn.utils */
 /* Pushes nn.Module, the class that users extend; methods: index of the table of C methods. */

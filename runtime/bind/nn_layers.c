@@ -1,8 +1,6 @@
 /* Constructors of layers, containers and losses, with PyTorch's arguments and defaults. */
 #include "bind/nn.h"
 
-#include <math.h>
-
 static int f_linear(lua_State *L)
 {
     sonde_bind_args args;
@@ -38,23 +36,6 @@ static int f_dropout(lua_State *L)
     sonde_bind_args_open(&args, L, 1, "nn.Dropout", SONDE_BIND_NAMES("p"));
     double p = sonde_bind_opt_number(&args, 0, 0.5);
     sonde_bind_check(L, sonde_dropout_new(sonde_bind_new_module(L), p));
-    return sonde_bind_done(L);
-}
-
-/* momentum = false: the cumulative average (None in PyTorch). */
-static int f_batch_norm1d(lua_State *L)
-{
-    sonde_bind_args args;
-    sonde_bind_args_open(&args, L, 1, "nn.BatchNorm1d",
-                         SONDE_BIND_NAMES("num_features", "eps", "momentum", "affine", "track_running_stats", "dtype"));
-    int64_t n = sonde_bind_arg_integer(&args, 0, 1, INT64_MAX);
-    double eps = sonde_bind_opt_number(&args, 1, 1e-5);
-    bool cumulative =
-        lua_isboolean(L, sonde_bind_arg_index(&args, 2)) && !lua_toboolean(L, sonde_bind_arg_index(&args, 2));
-    double momentum = cumulative ? (double)NAN : sonde_bind_opt_number(&args, 2, 0.1);
-    bool affine = sonde_bind_opt_boolean(&args, 3, true), track = sonde_bind_opt_boolean(&args, 4, true);
-    sonde_dtype dtype = sonde_bind_arg_float(&args, 5);
-    sonde_bind_check(L, sonde_batch_norm1d_new(sonde_bind_new_module(L), n, eps, momentum, affine, track, dtype));
     return sonde_bind_done(L);
 }
 
@@ -168,7 +149,6 @@ static const luaL_Reg functions[] = {
     {"Flatten", f_flatten},
     {"Identity", f_identity},
     {"Dropout", f_dropout},
-    {"BatchNorm1d", f_batch_norm1d},
     {"Sequential", f_sequential},
     {"Residual", f_residual},
     {"CrossEntropyLoss", f_cross_entropy},
@@ -198,4 +178,5 @@ void sonde_bind_nn_layers(lua_State *L)
     luaL_setfuncs(L, functions, 0);
     sonde_bind_nn_activations(L);
     sonde_bind_nn_spatial(L);
+    sonde_bind_nn_norm(L);
 }

@@ -1,5 +1,5 @@
-/* Constructors of convolutions and pooling, with PyTorch's arguments and defaults. A size is a number, for both axes, or
- * a list {height, width}; in one dimension a number or a list of one. */
+/* Constructors of convolutions and pooling, with PyTorch's arguments and defaults. A size is a number, for both axes,
+ * or a list {height, width}; in one dimension a number or a list of one. */
 #include "bind/nn.h"
 
 /* Sizes at argument i into out: number or list. Absent: `fallback` (NULL: it is required). */
@@ -44,7 +44,8 @@ static int f_conv(lua_State *L)
     return sonde_bind_done(L);
 }
 
-/* ConvTranspose2d(in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation, dtype) */
+/* ConvTranspose2d(in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation,
+ * dtype) */
 static int f_conv_transpose2d(lua_State *L)
 {
     sonde_bind_args args;
@@ -115,8 +116,12 @@ static int f_adaptive_pool(lua_State *L)
 void sonde_bind_nn_spatial(lua_State *L)
 {
     static const sonde_bind_row convolutions[] = {{"Conv1d", SONDE_CONV1D}, {"Conv2d", SONDE_CONV2D}, {NULL, 0}},
-                                max_pools[] = {{"MaxPool1d", SONDE_MAX_POOL1D}, {"MaxPool2d", SONDE_MAX_POOL2D}, {NULL, 0}},
-                                avg_pools[] = {{"AvgPool1d", SONDE_AVG_POOL1D}, {"AvgPool2d", SONDE_AVG_POOL2D}, {NULL, 0}},
+                                max_pools[] = {{"MaxPool1d", SONDE_MAX_POOL1D},
+                                               {"MaxPool2d", SONDE_MAX_POOL2D},
+                                               {NULL, 0}},
+                                avg_pools[] = {{"AvgPool1d", SONDE_AVG_POOL1D},
+                                               {"AvgPool2d", SONDE_AVG_POOL2D},
+                                               {NULL, 0}},
                                 adaptive[] = {{"AdaptiveAvgPool2d", false}, {"AdaptiveMaxPool2d", true}, {NULL, 0}};
     sonde_bind_add_rows(L, "nn.", f_conv, convolutions);
     luaL_setfuncs(L, (luaL_Reg[]){{"ConvTranspose2d", f_conv_transpose2d}, {NULL, NULL}}, 0);

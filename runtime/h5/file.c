@@ -86,7 +86,8 @@ static sonde_status check_open(const char *path, const char *mode, bool *is_new)
     if (!read && is_part(path)) return sonde_fail(SONDE_ESTATE, "'%s' belongs to a run; it can only be read", path);
     if (!*is_new) return check_exists(path);
     struct stat info;
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) return sonde_fail(SONDE_EIO, "'%s' is not a regular file", path);
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return sonde_fail(SONDE_EIO, "'%s' is not a regular file", path);
     return h5_check_folder(path);
 }
 

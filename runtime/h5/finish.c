@@ -1,5 +1,5 @@
-/* The end of a run: a copy of FILE.part is completed and takes the name FILE. Creating objects in FILE.part itself could
- * lose it in a kill; a torn copy costs nothing. */
+/* The end of a run: a copy of FILE.part is completed and takes the name FILE. Creating objects in FILE.part itself
+ * could lose it in a kill; a torn copy costs nothing. */
 #include "h5/room.h"
 
 #include <unistd.h>
@@ -41,7 +41,7 @@ sonde_status h5_finish(const h5_place *place, const sonde_h5_end *end)
     if (status == SONDE_OK) status = h5_place_publish(place);
     if (status == SONDE_OK) return SONDE_OK;
     unlink(place->tmp);
-    sonde_fail_within("'%s' could not be finished, every row is in '%s' (`sonde recover %s` tries again): ", place->file,
-                      place->part, place->part);
+    sonde_fail_within("'%s' could not be finished, every row is in '%s' (`sonde recover %s` tries again): ",
+                      place->file, place->part, place->part);
     return status;
 }

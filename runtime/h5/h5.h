@@ -33,7 +33,7 @@ typedef struct sonde_h5_value {
     void *data;                   /* float *, double *, int64_t * or char **; row-major; never NULL after a read */
 } sonde_h5_value;
 
-void sonde_h5_value_free(sonde_h5_value *value);                /* frees data (as this room allocated it), zeroes the struct */
+void sonde_h5_value_free(sonde_h5_value *value); /* frees data (as this room allocated it), zeroes the struct */
 int64_t sonde_h5_value_count(const sonde_h5_value *value);      /* elements */
 /* Borrowing views of the caller's memory, for passing in; never freed. */
 sonde_h5_value sonde_h5_text(const char *const *text);          /* scalar string: pass &pointer */
@@ -48,7 +48,7 @@ typedef struct sonde_h5_writer sonde_h5_writer;
 
 typedef struct sonde_h5_run { /* root attributes; NULL texts become "" */
     const char *path;         /* FILE */
-    bool force;               /* FILE may exist: it stays until the finished file replaces it; a dead FILE.part is removed */
+    bool force; /* FILE may exist: it stays until the finished file replaces it; a dead FILE.part is removed */
     const char *name, *about, *command;
     int64_t seed, threads;
 } sonde_h5_run;
@@ -60,12 +60,12 @@ typedef struct sonde_h5_run { /* root attributes; NULL texts become "" */
 sonde_status sonde_h5_writer_open(sonde_h5_writer **out, const sonde_h5_run *run);
 
 /* A dataset "/run/params", "/arrays/w": before start it goes into FILE.part, afterwards into FILE.side within 2 s and
- * into FILE when it is finished, replacing one of that path. Missing groups of the path are made. A dataset with axes gets
- * a dimension scale 1..n on each, named `axes[d]`, or NAME_axis1, … where `axes` is NULL; scales of the same name and length in
- * a group are shared. EARG for a bad path, a path inside a group of the history, or an unusable value. */
+ * into FILE when it is finished, replacing one of that path. Missing groups of the path are made. A dataset with axes
+ * gets a dimension scale 1..n on each, named `axes[d]`, or NAME_axis1, … where `axes` is NULL; scales of the same name
+ * and length in a group are shared. EARG for a bad path, a path inside a group of the history, or an unusable value. */
 sonde_status sonde_h5_writer_put(sonde_h5_writer *writer, const char *path, const sonde_h5_value *value,
                                  const char *const *axes);
-/* An attribute of "/", of a group or of a dataset put (made as a group if it does not exist when the file is finished). */
+/* An attribute of "/", of a group or of a dataset put; what does not exist at the end is made, as a group. */
 sonde_status sonde_h5_writer_put_attribute(sonde_h5_writer *writer, const char *path, const char *name,
                                            const sonde_h5_value *value);
 /* Forgets everything put after start at or below a path: before a newer checkpoint. Puts between hold and release reach
@@ -75,8 +75,8 @@ void sonde_h5_writer_hold(sonde_h5_writer *writer);
 void sonde_h5_writer_release(sonde_h5_writer *writer);
 
 /* A late column of a group of the history: value by row (sonde_group_rows is the index of the open row). A row set
- * twice keeps the last value; rows never set are NaN, "" for text. EARG if the group has a variable of that name, or the
- * column is of the other type. Event texts: late_text(w, "events", "message", row, text). */
+ * twice keeps the last value; rows never set are NaN, "" for text. EARG if the group has a variable of that name, or
+ * the column is of the other type. Event texts: late_text(w, "events", "message", row, text). */
 sonde_status sonde_h5_writer_late_number(sonde_h5_writer *writer, const char *group, const char *column, int64_t row,
                                          double value);
 sonde_status sonde_h5_writer_late_text(sonde_h5_writer *writer, const char *group, const char *column, int64_t row,
@@ -100,8 +100,9 @@ typedef struct sonde_h5_end {
 } sonde_h5_end;
 
 /* Ends the thread, writes what is left, finishes a copy (FILE.tmp: late things, final attributes), syncs it, renames it
- * to FILE and removes FILE.part and FILE.side. A writer that was not started gives a file without rows and late columns. On failure
- * FILE.part and FILE.side stay and the message says how to recover. Free the writer afterwards in any case. */
+ * to FILE and removes FILE.part and FILE.side. A writer that was not started gives a file without rows and late
+ * columns. On failure FILE.part and FILE.side stay and the message says how to recover. Free the writer afterwards in
+ * any case. */
 sonde_status sonde_h5_writer_finish(sonde_h5_writer *writer, const sonde_h5_end *end);
 /* Without finish before: ends the thread, writes what is left and leaves FILE.part and FILE.side, to be recovered; a
  * FILE.part never started is removed. NULL is fine. */
@@ -119,8 +120,8 @@ typedef struct sonde_h5_recovered {
 } sonde_h5_recovered;
 
 /* FILE.part of a killed run → FILE with status "recovered"; works on a copy, FILE.part goes only after the rename.
- * EARG: not named .part, or FILE exists without force. ESTATE: another run is writing it. EFORMAT: no sonde file, or too damaged.
- * A file of whose rows none was written yet is EFORMAT and says so. */
+ * EARG: not named .part, or FILE exists without force. ESTATE: another run is writing it. EFORMAT: no sonde file, or
+ * too damaged. A file of whose rows none was written yet is EFORMAT and says so. */
 sonde_status sonde_h5_recover(const char *part_path, bool force, sonde_h5_recovered *out);
 
 /* ---- plain reading and writing ------------------------------------------------------------------------- */
@@ -154,23 +155,26 @@ sonde_status sonde_h5_list_attributes(sonde_h5_file *file, const char *path, son
 /* The names of a dataset's dimension scales, "" where an axis has none: 1-D TEXT [ndim]. */
 sonde_status sonde_h5_axes(sonde_h5_file *file, const char *path, sonde_h5_value *out);
 
-/* A whole dataset (start = count = NULL) or the part start[d] .. start[d] + count[d] - 1 of every axis, from 0; converted to
- * `type` (NATURAL: as it is). EARG: no such dataset, out of range (says the shape). EDTYPE: cannot become `type`. */
+/* A whole dataset (start = count = NULL) or the part start[d] .. start[d] + count[d] - 1 of every axis, from 0;
+ * converted to `type` (NATURAL: as it is). EARG: no such dataset, out of range (says the shape). EDTYPE: cannot become
+ * `type`. */
 sonde_status sonde_h5_read(sonde_h5_file *file, const char *path, sonde_h5_type type, const int64_t *start,
                            const int64_t *count, sonde_h5_value *out);
 sonde_status sonde_h5_read_attribute(sonde_h5_file *file, const char *path, const char *name, sonde_h5_value *out);
 
-/* A new dataset, missing groups made; `axes` as for sonde_h5_writer_put. EARG if something is there. ESTATE in mode "r". */
-sonde_status sonde_h5_write(sonde_h5_file *file, const char *path, const sonde_h5_value *value, const char *const *axes);
+/* A new dataset, missing groups made; `axes` as for sonde_h5_writer_put. EARG if something is there; ESTATE in
+ * mode "r". */
+sonde_status sonde_h5_write(sonde_h5_file *file, const char *path, const sonde_h5_value *value,
+                            const char *const *axes);
 /* Sets an attribute, replacing one of that name; makes a missing path as a group. */
 sonde_status sonde_h5_write_attribute(sonde_h5_file *file, const char *path, const char *name,
                                       const sonde_h5_value *value);
 sonde_status sonde_h5_make_group(sonde_h5_file *file, const char *path); /* nothing if it exists */
 
-/* Open HDF5 ids (files, groups, datasets, attributes, types) but those of writers that failed: leak tests. 0 if HDF5 was
- * never needed. */
+/* Open HDF5 ids (files, groups, datasets, attributes, types) but those of writers that failed: leak tests. 0 if HDF5
+ * was never needed. */
 int64_t sonde_h5_open_ids(void);
-/* "1.10.8", of the library linked. */
+/* "1.10.8": HDF5 refuses to start with another version than it was compiled against. */
 const char *sonde_h5_library_version(void);
 
 #endif

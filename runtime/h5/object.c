@@ -8,7 +8,8 @@
 
 sonde_status h5_check_path(const char *path)
 {
-    if (!path || path[0] != '/') return sonde_fail(SONDE_EARG, "'%s': a path in a file starts with '/'", path ? path : "");
+    if (!path || path[0] != '/')
+        return sonde_fail(SONDE_EARG, "'%s': a path in a file starts with '/'", path ? path : "");
     if (strlen(path) > 1000) return sonde_fail(SONDE_EARG, "'%.40s…': the path is too long", path);
     for (const char *part = path + 1; *part;) {
         size_t length = strcspn(part, "/");

@@ -49,8 +49,8 @@ sonde_status h5_check_folder(const char *file)
 
 /* ---- the lock ------------------------------------------------------------------------------------------ */
 
-/* An open-file-description lock: it belongs to this descriptor, so it goes with the process that was killed, and neither
- * HDF5's own locks nor its closing of the file touch it. */
+/* An open-file-description lock: it belongs to this descriptor, so it goes with the process that was killed, and
+ * neither HDF5's own locks nor its closing of the file touch it. */
 sonde_status h5_place_lock(h5_place *place)
 {
     int fd = open(place->part, O_RDWR | O_CLOEXEC);
@@ -101,8 +101,10 @@ sonde_status h5_place_prepare(h5_place *place, bool force)
         SONDE_TRY(h5_place_lock(place));
         if (!force) {
             h5_place_unlock(place);
-            return sonde_fail(SONDE_EARG, "'%s' is left from a run that was killed; use `sonde recover %s` to save it, or "
-                                          "--force to throw it away", place->part, place->part);
+            return sonde_fail(SONDE_EARG,
+                              "'%s' is left from a run that was killed; use `sonde recover %s` to save it, or "
+                              "--force to throw it away",
+                              place->part, place->part);
         }
         unlink(place->part);
         h5_place_unlock(place);
@@ -165,7 +167,8 @@ sonde_status h5_place_publish(const h5_place *place)
 {
     char folder[4096];
     folder_of(place->file, folder);
-    if (sync_path(place->tmp, O_RDONLY)) return sonde_fail(SONDE_EIO, "'%s' cannot be synced: %s", place->tmp, strerror(errno));
+    if (sync_path(place->tmp, O_RDONLY))
+        return sonde_fail(SONDE_EIO, "'%s' cannot be synced: %s", place->tmp, strerror(errno));
     SONDE_TRY(h5_rename(place->tmp, place->file));
     sync_path(folder, O_RDONLY | O_DIRECTORY); /* some filesystems cannot; the rename stands anyway */
     unlink(place->part); /* before FILE.side: a FILE.side alone is known to be a leftover */

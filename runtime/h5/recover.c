@@ -22,7 +22,8 @@ static bool set_private(hid_t access, const char *name)
 static sonde_status pad(const char *path, int64_t size, int64_t wanted)
 {
     if (wanted - size > (int64_t)1 << 30)
-        return sonde_fail(SONDE_EFORMAT, "it is cut off: %lld of %lld bytes are there", (long long)size, (long long)wanted);
+        return sonde_fail(SONDE_EFORMAT, "it is cut off: %lld of %lld bytes are there", (long long)size,
+                          (long long)wanted);
     int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
     char lost[1 << 16];
     memset(lost, 0xff, sizeof lost);
@@ -93,7 +94,8 @@ static sonde_status readable_rows(hid_t dataset, int ndim, const hsize_t *shape,
     bool whole = H5Pget_chunk(plist, SONDE_H5_DIMS, chunk) == ndim && chunk[0] > 0 &&
                  sonde_size_mul(bytes, chunk[0], &bytes);
     for (int d = 1; whole && d < ndim; d++) whole = sonde_size_mul(bytes, shape[d], &bytes);
-    if (!whole || (is_step && (H5Tget_size(type) != 8 || ndim != 1))) return h5_fail(SONDE_EFORMAT, "its layout is damaged");
+    if (!whole || (is_step && (H5Tget_size(type) != 8 || ndim != 1)))
+        return h5_fail(SONDE_EFORMAT, "its layout is damaged");
     int64_t *data = sonde_alloc(bytes);
     if (!data) return SONDE_ENOMEM;
     hsize_t rows = 0;
@@ -159,7 +161,8 @@ static sonde_status trim_group(hid_t group, const sonde_h5_value *names, trimmed
         scoped hid_t dataset = open_growing(group, ((char **)names->data)[i], &ndim, shape);
         if (dataset < 0 || shape[0] == keep) continue;
         shape[0] = keep;
-        if (H5Dset_extent(dataset, shape) < 0) return h5_fail(SONDE_EFORMAT, "it is too damaged, rows that are not whole cannot be cut off");
+        if (H5Dset_extent(dataset, shape) < 0)
+            return h5_fail(SONDE_EFORMAT, "it is too damaged, rows that are not whole cannot be cut off");
     }
     if ((int64_t)keep > sum->rows) sum->rows = (int64_t)keep;
     if ((int64_t)(longest - keep) > sum->dropped) sum->dropped = (int64_t)(longest - keep);

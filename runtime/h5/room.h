@@ -40,8 +40,8 @@ sonde_status h5_value_copy(sonde_h5_value *out, const sonde_h5_value *value); /*
 size_t h5_element_size(sonde_h5_type type); /* in memory: 4, 8, 8, sizeof(char *) */
 hid_t h5_stored_type(sonde_h5_type type);   /* as it lies in a file and in memory; owned by the caller */
 
-/* Packs n strings (NULL: "") into one block of pointers and bytes; out becomes 1-D TEXT [n]. `clean`: every byte that is
- * not part of valid UTF-8 becomes U+FFFD, since one bad byte makes Python refuse the whole file. */
+/* Packs n strings (NULL: "") into one block of pointers and bytes; out becomes 1-D TEXT [n]. `clean`: every byte that
+ * is not part of valid UTF-8 becomes U+FFFD, since one bad byte makes Python refuse the whole file. */
 sonde_status h5_pack_text(sonde_h5_value *out, int64_t n, const char *const *text, bool clean);
 
 /* What a stored type becomes when read (never NATURAL), and its name. */
@@ -58,7 +58,8 @@ sonde_status h5_try(hid_t file, const char *what);
 /* ---- objects (object.c) -------------------------------------------------------------------------------- */
 
 sonde_h5_kind h5_kind(hid_t file, const char *path); /* follows links; NOTHING for a dead one */
-hid_t h5_ensure_group(hid_t file, const char *path); /* opens or makes it and its parents, tracking creation order; owned */
+/* Opens or makes the group and its parents, tracking creation order; owned. */
+hid_t h5_ensure_group(hid_t file, const char *path);
 hid_t h5_new_group(hid_t parent, const char *name);
 /* Sets an attribute of an object, replacing one of that name. */
 sonde_status h5_set_attribute(hid_t object, const char *name, const sonde_h5_value *value);
@@ -153,7 +154,8 @@ void h5_place_clear(const h5_place *place);    /* removes FILE.side and FILE.tmp
 sonde_status h5_place_lock(h5_place *place);   /* takes the lock on FILE.part; ESTATE if another holds it */
 void h5_place_unlock(h5_place *place);
 sonde_status h5_place_copy(const h5_place *place);    /* FILE.part → a new FILE.tmp */
-sonde_status h5_place_publish(const h5_place *place); /* sync FILE.tmp, rename it to FILE, sync the folder, remove the rest */
+/* Syncs FILE.tmp, renames it to FILE, syncs the folder, removes the rest. */
+sonde_status h5_place_publish(const h5_place *place);
 sonde_status h5_rename(const char *from, const char *to);
 sonde_status h5_check_folder(const char *file); /* EIO: the folder of `file` is missing or not writable */
 

@@ -114,8 +114,8 @@ static bool add_name(char **list, const char *name)
     return true;
 }
 
-/* "time epoch layer role": what labels the cells of v besides its axes (a time column has none); of the whole group if v
- * is NULL. Owned; NULL when out of memory. */
+/* "time epoch layer role": what labels the cells of v besides its axes (a time column has none); of the whole group if
+ * v is NULL. Owned; NULL when out of memory. */
 static char *coordinates_of(const sonde_group *group, const sonde_record_variable *v)
 {
     char *list = sonde_strdup("");

@@ -9,7 +9,8 @@ static size_t sequence(const unsigned char *s)
     if (s[0] < 0x80) return 1;
     size_t n = s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : 0;
     if (n == 0) return 0;
-    unsigned char low = 0x80, high = 0xbf; /* of the second byte: no overlong form, no surrogate, nothing past U+10FFFF */
+    /* Of the second byte: no overlong form, no surrogate, nothing past U+10FFFF. */
+    unsigned char low = 0x80, high = 0xbf;
     if (s[0] == 0xe0) low = 0xa0;
     if (s[0] == 0xed) high = 0x9f;
     if (s[0] == 0xf0) low = 0x90;

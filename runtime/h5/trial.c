@@ -1,8 +1,8 @@
 /* Reading a file in a child process first.
  *
- * HDF5 1.10 checks almost all it reads, but not the heaps that hold strings of variable length: one wrong byte there, and
- * reading an attribute crashes the process or never ends. So before such data of a file that may be damaged are read
- * here, a child reads them all; if it does not survive, the file is refused. */
+ * HDF5 1.10 checks almost all it reads, but not the heaps that hold strings of variable length: one wrong byte there,
+ * and reading an attribute crashes the process or never ends. So before such data of a file that may be damaged are
+ * read here, a child reads them all; if it does not survive, the file is refused. */
 #include "h5/room.h"
 
 #include <errno.h>

@@ -28,7 +28,8 @@ typedef struct sonde_conv_loops {
     /* x [planes, in, in], y and index [planes, out, out]; index: the offset in the plane of the first largest element
      * (a NaN is the largest). Every window has an element. */
     void (*max_pool)(void *y, int64_t *index, const void *x, int64_t planes, const sonde_windows axes[2]);
-    void (*max_pool_backward)(void *dx, const void *dy, const int64_t *index, int64_t planes, const sonde_windows axes[2]); /* += */
+    void (*max_pool_backward)(void *dx, const void *dy, const int64_t *index, int64_t planes,
+                              const sonde_windows axes[2]); /* += */
     /* y = window sum / (divisor · divisor) */
     void (*average_pool)(void *y, const void *x, int64_t planes, const sonde_windows axes[2]);
     void (*average_pool_backward)(void *dx, const void *dy, int64_t planes, const sonde_windows axes[2]); /* += */

@@ -7,6 +7,7 @@ enum { WEIGHT, BIAS, RUNNING_MEAN, RUNNING_VAR, BATCHES }; /* in order of regist
 
 typedef struct batch_norm_state {
     int64_t features;
+    bool is_2d;
     double eps, momentum; /* NaN: cumulative average */
     bool affine, track;
 } batch_norm_state;
@@ -15,10 +16,13 @@ static sonde_status forward(sonde_module *self, const sonde_values *in, sonde_va
 {
     const batch_norm_state *state = self->state;
     sonde_tensor *x = in->t[0];
-    if ((x->ndim != 2 && x->ndim != 3) || x->shape[1] != state->features) {
+    bool axes = state->is_2d ? x->ndim == 4 : x->ndim == 2 || x->ndim == 3;
+    if (!axes || x->shape[1] != state->features) {
         char shape[SONDE_SHAPE_TEXT];
-        return sonde_fail(SONDE_ESHAPE, "expected input [N, %lld] or [N, %lld, L], got %s", (long long)state->features,
-                          (long long)state->features, sonde_shape_text(shape, x->ndim, x->shape));
+        const long long n = state->features;
+        sonde_shape_text(shape, x->ndim, x->shape);
+        if (state->is_2d) return sonde_fail(SONDE_ESHAPE, "expected input [N, %lld, H, W], got %s", n, shape);
+        return sonde_fail(SONDE_ESHAPE, "expected input [N, %lld] or [N, %lld, L], got %s", n, n, shape);
     }
     const sonde_parameter *p = self->parameters;
     sonde_tensor *batches = p[BATCHES].tensor, *mean = p[RUNNING_MEAN].tensor, *var = p[RUNNING_VAR].tensor;
@@ -43,7 +47,8 @@ static void describe(const sonde_module *self, char *text, size_t size)
              state->affine ? "true" : "false", state->track ? "true" : "false");
 }
 
-static const sonde_module_class batch_norm1d_class = {.name = "BatchNorm1d", .forward = forward, .describe = describe};
+static const sonde_module_class batch_norm1d_class = {.name = "BatchNorm1d", .forward = forward, .describe = describe},
+                                batch_norm2d_class = {.name = "BatchNorm2d", .forward = forward, .describe = describe};
 
 /* A tensor of one value as a buffer; absent where running statistics are not kept. */
 static sonde_status add_buffer(sonde_module *m, const char *name, bool present, sonde_dtype dtype, int ndim,
@@ -72,23 +77,24 @@ static sonde_status add_parameters(sonde_module *m, sonde_dtype dtype)
     return add_buffer(m, "num_batches_tracked", state->track, SONDE_INT64, 0, NULL, 0);
 }
 
-sonde_status sonde_batch_norm1d_new(sonde_module **out, int64_t num_features, double eps, double momentum, bool affine,
-                                    bool track_running_stats, sonde_dtype dtype)
+static sonde_status make(sonde_module **out, const sonde_module_class *class, const batch_norm_state *with,
+                         sonde_dtype dtype)
 {
-    if (num_features < 1)
-        return sonde_fail(SONDE_EARG, "BatchNorm1d: num_features must be at least 1, got %lld",
-                          (long long)num_features);
-    if (!(eps >= 0)) return sonde_fail(SONDE_EARG, "BatchNorm1d: eps must not be negative, got %g", eps);
-    if (momentum < 0 || momentum > 1)
-        return sonde_fail(SONDE_EARG, "BatchNorm1d: momentum must be between 0 and 1, got %g", momentum);
+    if (with->features < 1)
+        return sonde_fail(SONDE_EARG, "%s: num_features must be at least 1, got %lld", class->name,
+                          (long long)with->features);
+    if (!(with->eps >= 0))
+        return sonde_fail(SONDE_EARG, "%s: eps must not be negative, got %g", class->name, with->eps);
+    if (with->momentum < 0 || with->momentum > 1)
+        return sonde_fail(SONDE_EARG, "%s: momentum must be between 0 and 1, got %g", class->name, with->momentum);
     if (!sonde_dtype_is_float(dtype))
-        return sonde_fail(SONDE_EDTYPE, "BatchNorm1d: dtype must be float32 or float64, got %s",
+        return sonde_fail(SONDE_EDTYPE, "%s: dtype must be float32 or float64, got %s", class->name,
                           sonde_dtype_name(dtype));
     batch_norm_state *state = sonde_alloc(sizeof *state);
     if (!state) return SONDE_ENOMEM;
-    *state = (batch_norm_state){num_features, eps, momentum, affine, track_running_stats};
+    *state = *with;
     sonde_module *m = NULL;
-    sonde_status status = sonde_module_new(&m, &batch_norm1d_class, state);
+    sonde_status status = sonde_module_new(&m, class, state);
     if (status != SONDE_OK) {
         sonde_free(state);
         return status;
@@ -100,4 +106,18 @@ sonde_status sonde_batch_norm1d_new(sonde_module **out, int64_t num_features, do
     }
     *out = m;
     return SONDE_OK;
+}
+
+sonde_status sonde_batch_norm1d_new(sonde_module **out, int64_t num_features, double eps, double momentum, bool affine,
+                                    bool track_running_stats, sonde_dtype dtype)
+{
+    return make(out, &batch_norm1d_class,
+                &(batch_norm_state){num_features, false, eps, momentum, affine, track_running_stats}, dtype);
+}
+
+sonde_status sonde_batch_norm2d_new(sonde_module **out, int64_t num_features, double eps, double momentum, bool affine,
+                                    bool track_running_stats, sonde_dtype dtype)
+{
+    return make(out, &batch_norm2d_class,
+                &(batch_norm_state){num_features, true, eps, momentum, affine, track_running_stats}, dtype);
 }

@@ -88,8 +88,9 @@ static sonde_status check(const char *name, const sonde_conv_options *o)
                           (long long)o->in_channels, (long long)o->out_channels, (long long)a->groups);
     for (int d = 0; d < 2; d++) {
         if (o->kernel[d] < 1 || a->stride[d] < 1 || a->dilation[d] < 1)
-            return sonde_fail(SONDE_EARG, "%s: kernel_size, stride and dilation must be at least 1, got %lld, %lld and %lld",
-                              name, (long long)o->kernel[d], (long long)a->stride[d], (long long)a->dilation[d]);
+            return sonde_fail(SONDE_EARG,
+                              "%s: kernel_size, stride and dilation must be at least 1, got %lld, %lld and %lld", name,
+                              (long long)o->kernel[d], (long long)a->stride[d], (long long)a->dilation[d]);
         if (a->padding[d] < 0 || a->output_padding[d] < 0)
             return sonde_fail(SONDE_EARG, "%s: padding must not be negative, got %lld", name,
                               (long long)(a->padding[d] < 0 ? a->padding[d] : a->output_padding[d]));

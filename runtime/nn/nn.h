@@ -205,6 +205,7 @@ sonde_status sonde_init_lecun_normal_(sonde_tensor *w, sonde_stream *s);
 sonde_status sonde_init_orthogonal_(sonde_tensor *w, sonde_stream *s, double gain); /* QR of a Gaussian, sign-fixed */
 
 #include "nn/recurrent.h"
+#include "nn/reservoir.h"
 
 #include "nn/layers.h"
 

@@ -1,5 +1,5 @@
-/* Rectifiers whose slope below zero is learned (PReLU) or drawn (RReLU). Like a LeakyReLU's, their slope at 0 is the one
- * below, as in PyTorch. */
+/* Rectifiers whose slope below zero is learned (PReLU) or drawn (RReLU). Like a LeakyReLU's, their slope at 0 is the
+ * one below, as in PyTorch. */
 #include "nn/internal.h"
 
 #include <math.h>
@@ -132,17 +132,20 @@ static sonde_stream *rrelu_stream(sonde_module *self)
     return &state->stream;
 }
 
-static const sonde_module_class rrelu_class = {.name = "RReLU", .forward = rrelu_forward, .describe = rrelu_describe,
-                                               .activation = rrelu_activation, .stream = rrelu_stream};
+static const sonde_module_class rrelu_class = {.name = "RReLU",
+                                               .forward = rrelu_forward,
+                                               .describe = rrelu_describe,
+                                               .activation = rrelu_activation,
+                                               .stream = rrelu_stream};
 
 sonde_status sonde_rrelu_new(sonde_module **out, double lower, double upper)
 {
     if (!(isfinite(lower) && isfinite(upper) && lower <= upper))
-        return sonde_fail(SONDE_EARG, "RReLU: expected finite slopes, lower at most upper, got %g and %g", lower, upper);
+        return sonde_fail(SONDE_EARG, "RReLU: expected finite slopes, lower at most upper, got %g and %g", lower,
+                          upper);
     rrelu_state *state = sonde_alloc(sizeof *state);
     if (!state) return SONDE_ENOMEM;
-    *state = (rrelu_state){.lower = lower, .upper = upper,
-                           .average = {SONDE_LEAKY_RELU, (lower + upper) / 2, 0}};
+    *state = (rrelu_state){.lower = lower, .upper = upper, .average = {SONDE_LEAKY_RELU, (lower + upper) / 2, 0}};
     sonde_nn_random_stochastic(&state->stream, "rrelu");
     sonde_status status = sonde_module_new(out, &rrelu_class, state);
     if (status != SONDE_OK) sonde_free(state);

@@ -24,7 +24,8 @@ static void describe(const sonde_module *self, char *text, size_t size)
 }
 
 static const sonde_module_class softmax_class = {.name = "Softmax", .forward = softmax, .describe = describe},
-                                log_softmax_class = {.name = "LogSoftmax", .forward = log_softmax, .describe = describe};
+                                log_softmax_class = {
+                                    .name = "LogSoftmax", .forward = log_softmax, .describe = describe};
 
 sonde_status sonde_softmax_module_new(sonde_module **out, int axis, bool logarithm)
 {

@@ -217,9 +217,9 @@ sonde_status sonde_group_time_column(sonde_group *g, int *out, const char *name,
 
 static int64_t clamp(int64_t x, int64_t low, int64_t high) { return x < low ? low : x > high ? high : x; }
 
-/* Rows of a block. PLAIN: about half a MiB, at least 16 rows. COMPRESSED: a block is one chunk of the file along time, so
- * that every chunk is compressed exactly once; chunks of about 256 KiB over at most 50 of the first axis read well in
- * both directions. */
+/* Rows of a block. PLAIN: about half a MiB, at least 16 rows. COMPRESSED: a block is one chunk of the file along time,
+ * so that every chunk is compressed exactly once; chunks of about 256 KiB over at most 50 of the first axis read well
+ * in both directions. */
 static int64_t choose_block_rows(const sonde_group *g, size_t row_bytes)
 {
     if (g->kind == SONDE_GROUP_PLAIN) return clamp((int64_t)((512 << 10) / row_bytes), 16, 1024);

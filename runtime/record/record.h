@@ -8,8 +8,8 @@
  * Declaring ends when the group freezes: at its first row, or for all groups with sonde_history_freeze, after which no
  * group can be added either. Declaring later is ESTATE.
  *
- * Writing a row: begin → cells (pointers to fill in place; every cell already holds its fill value) → commit. Nothing is
- * allocated per row in the steady state. The newest committed row can always be read.
+ * Writing a row: begin → cells (pointers to fill in place; every cell already holds its fill value) → commit. Nothing
+ * is allocated per row in the steady state. The newest committed row can always be read.
  *
  * Blocks: without a consumer rows stay in memory (all of them, or the newest with sonde_history_keep). With one
  * (room h5) each group has SONDE_RECORD_BLOCKS blocks; when the consumer has not yet taken the oldest, begin waits, and
@@ -92,7 +92,7 @@ sonde_status sonde_group_time_column(sonde_group *group, int *out, const char *n
 
 sonde_status sonde_history_freeze(sonde_history *history); /* idempotent; ENOMEM */
 bool sonde_history_frozen(const sonde_history *history);
-/* Without a consumer: keep at least the newest `rows` rows of each group, forget older ones (0, the default: keep all). */
+/* Without a consumer: keep at least the newest `rows` rows of each group, forget older ones (0, the default: none). */
 void sonde_history_keep(sonde_history *history, int64_t rows);
 
 /* ---- writing a row ------------------------------------------------------------------------------------- */
@@ -100,8 +100,8 @@ void sonde_history_keep(sonde_history *history, int64_t rows);
 /* Opens a row; freezes the group. ESTATE if one is open. Waits while the consumer is a whole ring behind. If the
  * consumer has failed: its status (EIO) and message, as from every call of this section from then on. */
 sonde_status sonde_group_begin(sonde_group *group, int64_t step);
-/* The open row's cells of one variable, row-major over its axes, float *, double *, uint32_t * or int64_t *; valid until
- * commit or discard. NULL if no row is open. */
+/* The open row's cells of one variable, row-major over its axes, float *, double *, uint32_t * or int64_t *; valid
+ * until commit or discard. NULL if no row is open. */
 void *sonde_group_cells(sonde_group *group, int variable);
 bool sonde_group_is_open(const sonde_group *group);
 sonde_status sonde_group_commit(sonde_group *group); /* ESTATE if no row is open */
@@ -122,7 +122,8 @@ int sonde_group_find_variable(const sonde_group *group, const char *name); /* -1
 
 int64_t sonde_group_rows(const sonde_group *group);      /* committed so far; also the index of the open row */
 int64_t sonde_group_first_row(const sonde_group *group); /* the oldest row still in memory */
-/* A committed row, first_row ≤ row < rows, until `first_row` passes it; NULL (and -1) outside. Row rows - 1 is the newest. */
+/* A committed row, first_row ≤ row < rows, until `first_row` passes it; NULL (and -1) outside. Row rows - 1 is the
+ * newest. */
 const void *sonde_group_read(const sonde_group *group, int variable, int64_t row);
 int64_t sonde_group_step(const sonde_group *group, int64_t row);
 

@@ -10,7 +10,8 @@ describe("a run's file", function()
     dir = process.tempdir()
     recipe.write(dir / "small.lua", {
       before = "run:note('teacher', 'none')",
-      after = "run:event('all done') run:evaluate(net, train, { loss = loss_fn }) run:save('w', net:parameters()[1]) return { answer = 42 }",
+      after = "run:event('all done') run:evaluate(net, train, { loss = loss_fn }) "
+        .. "run:save('w', net:parameters()[1]) return { answer = 42 }",
     })
     local done = process.sonde({ "run", "small.lua", "--quiet" }, { cwd = dir.path })
     assert(done.code == 0, done.stderr)

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-TEXT_ATTRIBUTES = ["format", "format_version", "name", "about", "status", "error", "created", "producer", "command", "default"]
+TEXT_ATTRIBUTES = ["format", "format_version", "name", "about", "status", "error", "created", "producer", "command",
+                   "default"]
 INTEGER_ATTRIBUTES = ["seed", "n_steps", "threads"]
 STATUSES = ["running", "complete", "interrupted", "failed", "recovered"]
 
@@ -70,7 +71,8 @@ def check_rows(name, group, table):
     for variable, data in table.variables.items():  # (xarray would fill up a short one)
         if "step" in data.dims:
             check(data.dims[0] == "step", f"/{name}/{variable}: step is not its first dimension")
-            check(len(group[variable]) == len(step), f"/{name}/{variable} has {len(group[variable])} rows, step {len(step)}")
+            rows = len(group[variable])
+            check(rows == len(step), f"/{name}/{variable} has {rows} rows, step {len(step)}")
     numbers = [v for v in table.data_vars if table[v].dims == ("step",)]
     if numbers:
         frame = table[numbers].to_dataframe()

@@ -36,9 +36,11 @@ describe("the editor's stubs", function()
     check(module, "Module", nn)
     check(sonde.optim, "optim", optim)
     check(sonde.optim.methods, "Optimizer", optim)
+    for _, name in ipairs { "data", "probe", "h5" } do check(sonde[name], name, stub(name)) end
+    check(sonde.data.Dataset.methods, "Dataset", stub "data")
   end)
 
   it("are Lua", function()
-    for _, name in ipairs { "sonde", "tensor", "nn", "optim" } do assert.truthy(load(stub(name))) end
+    for _, name in ipairs { "sonde", "tensor", "nn", "optim", "data", "probe", "h5", "run" } do assert.truthy(load(stub(name))) end
   end)
 end)

@@ -1,8 +1,8 @@
 /* h5: what is left after a kill at any moment, on a full disk, and of damaged files.
  *
- * The replay is exhaustive: HDF5's writes to FILE.part pass through the pwrite and ftruncate below, which log them; every
- * prefix of that log is what some SIGKILL would have left. Each is rebuilt, recovered and read back, and must hold every
- * row that was flushed by then. */
+ * The replay is exhaustive: HDF5's writes to FILE.part pass through the pwrite and ftruncate below, which log them;
+ * every prefix of that log is what some SIGKILL would have left. Each is rebuilt, recovered and read back, and must
+ * hold every row that was flushed by then. */
 #include "h5_lab.h"
 
 #include <dlfcn.h>
@@ -141,7 +141,8 @@ static void every_prefix_is_recovered(void)
         }
     }
     free(file.bytes);
-    printf("   %zu points: %d recovered with every flushed row, %d before the first flush\n", n_entries, recovered, empty);
+    printf("   %zu points: %d recovered with every flushed row, %d before the first flush\n", n_entries, recovered,
+           empty);
     CHECK(recovered > 200);
     forget_log();
     unlink("replay.h5.part");
@@ -236,7 +237,8 @@ static int64_t write_until_full(const char *path)
         if (status == SONDE_OK) rows = step;
     }
     CHECK(status == SONDE_EIO && lab_says("sonde recover") && lab_says(path));
-    if (!CHECK(lab_says("No space left on device") || lab_says("File too large"))) printf("       %s\n", sonde_message());
+    if (!CHECK(lab_says("No space left on device") || lab_says("File too large")))
+        printf("       %s\n", sonde_message());
     CHECK(sonde_h5_writer_check(w) == SONDE_EIO);
     CHECK(lab_step(&l, 1000000) == SONDE_EIO && lab_says("sonde recover"));
     sonde_h5_end end = lab_end(rows);
@@ -343,7 +345,8 @@ static void visit(sonde_h5_file *f, const char *path, int depth)
     sonde_h5_value value, names = { 0 };
     if (sonde_h5_list_attributes(f, path, &names) == SONDE_OK) {
         for (int64_t i = 0; i < names.shape[0]; i++)
-            if (sonde_h5_read_attribute(f, path, ((char **)names.data)[i], &value) == SONDE_OK) sonde_h5_value_free(&value);
+            if (sonde_h5_read_attribute(f, path, ((char **)names.data)[i], &value) == SONDE_OK)
+                sonde_h5_value_free(&value);
         sonde_h5_value_free(&names);
     }
     if (sonde_h5_inspect(f, path, &info) != SONDE_OK) return;

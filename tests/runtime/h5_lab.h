@@ -169,8 +169,13 @@ static inline int64_t lab_check_file(const char *path, int64_t at_least, const c
 
 static inline sonde_h5_run lab_run(const char *path, bool force)
 {
-    return (sonde_h5_run){ .path = path, .force = force, .name = "lab", .about = "a test", .command = "sonde run lab.lua",
-                           .seed = 42, .threads = 1 };
+    return (sonde_h5_run){.path = path,
+                          .force = force,
+                          .name = "lab",
+                          .about = "a test",
+                          .command = "sonde run lab.lua",
+                          .seed = 42,
+                          .threads = 1};
 }
 
 static inline sonde_h5_end lab_end(int64_t steps)

@@ -37,7 +37,8 @@ static void writes_a_whole_run(void)
     CHECK(sonde_h5_writer_finish(w, &end) == SONDE_ESTATE);
     sonde_h5_writer_free(w);
     sonde_history_free(l.history);
-    CHECK(lab_exists("run.h5") && !lab_exists("run.h5.part") && !lab_exists("run.h5.side") && !lab_exists("run.h5.tmp"));
+    CHECK(lab_exists("run.h5") && !lab_exists("run.h5.part") && !lab_exists("run.h5.side") &&
+          !lab_exists("run.h5.tmp"));
     CHECK(lab_check_file("run.h5", 3001, "complete") == 3001);
     CHECK(!strcmp(read_text("run.h5", "/run/recipe_source", text, sizeof text), "return { \xef\xbf\xbd }"));
     CHECK(sonde_h5_open_ids() == 0);
@@ -129,7 +130,8 @@ static void check_late(const char *path)
     }
     sonde_h5_info info;
     CHECK(sonde_h5_inspect(f, "/arrays/old", &info) == SONDE_OK && info.kind == SONDE_H5_NOTHING);
-    CHECK(sonde_h5_inspect(f, "/result/accuracy", &info) == SONDE_OK && info.kind == SONDE_H5_DATASET && info.ndim == 0);
+    CHECK(sonde_h5_inspect(f, "/result/accuracy", &info) == SONDE_OK && info.kind == SONDE_H5_DATASET &&
+          info.ndim == 0);
     CHECK(sonde_h5_close(f) == SONDE_OK);
     CHECK(!strcmp(read_text(path, "/run/model", text, sizeof text), "after"));
     CHECK(!strcmp(read_text(path, "/run/notes", text, sizeof text), "{\"a\":1}"));

@@ -24,7 +24,8 @@ static void declares_and_refuses(void)
     CHECK(sonde_group_axis(g, &axis, "probe", 3, SONDE_CELL_TEXT, probes) == SONDE_OK);
     CHECK(sonde_group_axis(g, &v, "empty", 0, SONDE_CELL_TEXT, probes) == SONDE_EARG);
     int64_t depth[] = { 1, 1, 2 };
-    CHECK(sonde_group_coordinate(g, axis, "depth", SONDE_CELL_I64, depth, "weight layers from the input", "1") == SONDE_OK);
+    CHECK(sonde_group_coordinate(g, axis, "depth", SONDE_CELL_I64, depth, "weight layers from the input", "1") ==
+          SONDE_OK);
     CHECK(sonde_group_coordinate(g, 1, "role", SONDE_CELL_I64, depth, NULL, NULL) == SONDE_EARG);
     CHECK(sonde_group_coordinate(g, axis, "step", SONDE_CELL_I64, depth, NULL, NULL) == SONDE_EARG);
     CHECK(strstr(sonde_message(), "/weight_grad/step") != NULL);

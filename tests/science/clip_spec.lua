@@ -32,7 +32,9 @@ describe("P21 clipping by global norm", function()
   end)
   it("leaves the layer ratios of a 20-layer sigmoid net alone", function()
     sonde.manual_seed(3)
-    local net = science.mlp { depth = 20, width = 30, inputs = 20, activation = nn.Sigmoid, init = nn.init.xavier_uniform_ }
+    local net = science.mlp {
+      depth = 20, width = 30, inputs = 20, activation = nn.Sigmoid, init = nn.init.xavier_uniform_,
+    }
     local x = sonde.randn(16, 20, { dtype = "float64" })
     nn.CrossEntropyLoss()(net(x), sonde.randint(1, 10, { 16 })):backward()
     local function norms()

@@ -1,4 +1,4 @@
---- Access to tests/reference/torch_reference.h5: float64 values written by PyTorch, an implementation nobody here wrote.
+--- Access to tests/reference/torch_reference.h5: float64 values that PyTorch wrote.
 local sonde = require "sonde"
 
 local reference = {}

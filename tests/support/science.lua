@@ -14,7 +14,7 @@ function science.batch(k, size)
   return images.inputs[rows]:reshape(size, 784):to("float64"), images.targets[rows]
 end
 
---- 784 -> width -> … -> width -> 10, all biases 0, `init(weight)` on every weight, `activation()` after each hidden layer.
+--- 784 -> width -> … -> width -> 10, biases 0, `init(weight)` on every weight, `activation()` after each hidden layer.
 --- Hidden Linear layers are named h1..hL, the last one "out". float64.
 function science.mlp(opts)
   local net = nn.Sequential {}

@@ -39,10 +39,10 @@ local function others(n_columns, taken)
 end
 
 -- data.csv { path, label = column | target = column(s), inputs = columns, labels_from = 1, header = nil,
--- separator = "," }, also data.csv(path, { … }): inputs float32 [N, columns], by default all but the label or target.
--- label: classes, as integers from labels_from on or as texts (classes in sorted order, their names in dataset.classes).
--- target: numbers, float32 [N, targets]. A missing cell (empty, NA, NaN, null, ?) is NaN. header: by default told by the
--- first line.
+-- separator = "," }, also data.csv(path, { … }): inputs float32 [N, columns], by default all but label and target.
+-- label: classes, as integers from labels_from on or as texts (classes in sorted order, named in dataset.classes).
+-- target: numbers, float32 [N, targets]. A missing cell (empty, NA, NaN, null, ?) is NaN. header: by default told by
+-- the first line.
 return function(path, opts)
   if type(path) == "table" then path, opts = path[1], path end
   suggest.check_options("data.csv", opts, { 1, "label", "target", "inputs", "labels_from", "header", "separator" }, 2)

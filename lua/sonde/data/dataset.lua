@@ -4,8 +4,8 @@ local core = require "sonde.core"
 local fail = require "sonde.fail"
 local gather = core.data.gather
 
-local Dataset = { __name = "Dataset" }
 local methods = {}
+local Dataset = { __name = "Dataset", methods = methods }
 
 local function new(inputs, targets, rows, n)
   return setmetatable({ _inputs = inputs, _targets = targets, _rows = rows, _n = n }, Dataset)

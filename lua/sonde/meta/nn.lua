@@ -94,6 +94,37 @@ function nn.AdaptiveMaxPool2d(output_size) end
 ---@param opts? { eps?: number, momentum?: number|false, affine?: boolean, track_running_stats?: boolean, dtype?: string } 1e-5, 0.1 (false: cumulative), true, true
 ---@return sonde.Module
 function nn.BatchNorm1d(num_features, opts) end
+---The same of x [N, C, H, W].
+---@param num_features integer
+---@param opts? { eps?: number, momentum?: number|false, affine?: boolean, track_running_stats?: boolean, dtype?: string }
+---@return sonde.Module
+function nn.BatchNorm2d(num_features, opts) end
+---Over each sample's last axes, which are normalized_shape.
+---@param normalized_shape integer|integer[]
+---@param opts? { eps?: number, elementwise_affine?: boolean, bias?: boolean, dtype?: string } 1e-5, true, true
+---@return sonde.Module
+function nn.LayerNorm(normalized_shape, opts) end
+---x / √(mean(x²) + eps) · weight over the last axes.
+---@param normalized_shape integer|integer[]
+---@param opts? { eps?: number, elementwise_affine?: boolean, dtype?: string } the input dtype's epsilon, true
+---@return sonde.Module
+function nn.RMSNorm(normalized_shape, opts) end
+---Over groups of the channels of each sample, x [N, C, ...].
+---@param num_groups integer
+---@param num_channels integer
+---@param opts? { eps?: number, affine?: boolean, dtype?: string } 1e-5, true
+---@return sonde.Module
+function nn.GroupNorm(num_groups, num_channels, opts) end
+---Over each channel of each sample of x [N, C, L], in evaluation too.
+---@param num_features integer
+---@param opts? { eps?: number, affine?: boolean, dtype?: string } 1e-5, false
+---@return sonde.Module
+function nn.InstanceNorm1d(num_features, opts) end
+---The same of x [N, C, H, W].
+---@param num_features integer
+---@param opts? { eps?: number, affine?: boolean, dtype?: string }
+---@return sonde.Module
+function nn.InstanceNorm2d(num_features, opts) end
 ---`Sequential{ a, b }` or `Sequential(a, b)`; names by `net:add(name, module)`.
 ---@param ... sonde.Module|sonde.Module[]
 ---@return sonde.Module

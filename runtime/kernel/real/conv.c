@@ -107,7 +107,8 @@ static void max_pool(void *y, int64_t *index, const void *x, int64_t planes, con
     }
 }
 
-static void max_pool_backward(void *dx, const void *dy, const int64_t *index, int64_t planes, const sonde_windows axes[2])
+static void max_pool_backward(void *dx, const void *dy, const int64_t *index, int64_t planes,
+                              const sonde_windows axes[2])
 {
     const real *in = dy;
     const int64_t n_out = axes[0].n_out * axes[1].n_out, n_in = axes[0].n_in * axes[1].n_in;
@@ -169,7 +170,7 @@ static void sum_rows(void *db, const void *dy, int64_t rows, int64_t n)
 {
     const real *in = dy;
     for (int64_t r = 0; r < rows; r++, in += n) {
-        double lanes[8] = { 0 };
+        double lanes[8] = {0};
         int64_t i = 0;
         for (; i + 8 <= n; i += 8) {
             for (int k = 0; k < 8; k++) lanes[k] += (double)in[i + k];
@@ -181,7 +182,12 @@ static void sum_rows(void *db, const void *dy, int64_t rows, int64_t n)
 }
 
 const sonde_conv_loops REAL_NAME(sonde_conv_table) = {
-    .unfold = unfold, .fold = fold, .max_pool = max_pool, .max_pool_backward = max_pool_backward,
-    .average_pool = average_pool, .average_pool_backward = average_pool_backward, .add_rows = add_rows,
+    .unfold = unfold,
+    .fold = fold,
+    .max_pool = max_pool,
+    .max_pool_backward = max_pool_backward,
+    .average_pool = average_pool,
+    .average_pool_backward = average_pool_backward,
+    .add_rows = add_rows,
     .sum_rows = sum_rows,
 };

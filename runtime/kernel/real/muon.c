@@ -22,6 +22,7 @@ static void normalise(real *x, size_t n, double eps)
     sonde_moments_kernel(&moments, DTYPE, x, n);
     const double norm = sonde_moments_l2(&moments);
     const real divisor = (real)(norm < eps ? eps : norm);
+    if (divisor == 0) return; /* no direction at all */
     for (size_t i = 0; i < n; i++) x[i] = x[i] / divisor;
 }
 

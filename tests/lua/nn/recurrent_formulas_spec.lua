@@ -48,7 +48,7 @@ function steps.GRU(p, o, x, h)
   local xr, xz, xn = parts(x:matmul(p.weight_ih_l0:t()) + p.bias_ih_l0, 3)
   local hr, hz, hn = parts(h:matmul(p.weight_hh_l0:t()) + p.bias_hh_l0, 3)
   local r, z = (xr + hr):sigmoid(), (xz + hz):sigmoid()
-  if o.reset_after == false then hn = (r * h):matmul(piece(p.weight_hh_l0:t():t(), 3):t()) + piece(p.bias_hh_l0, 3)
+  if o.reset_after == false then hn = (r * h):matmul(piece(p.weight_hh_l0, 3):t()) + piece(p.bias_hh_l0, 3)
   else hn = r * hn end
   return (1 - z) * (xn + hn):tanh() + z * h
 end
@@ -84,7 +84,7 @@ describe("the formula of", function()
       for name, p in m:named_parameters() do leaves[name] = p end
 
       local function gradients(y, h, c)
-        local loss = (y * upstream).sum(y * upstream) + (h * last):sum() * 2
+        local loss = (y * upstream):sum() + (h * last):sum() * 2
         if c then loss = loss + (c * last):sum() end
         loss:backward()
         local found = {}

@@ -34,6 +34,31 @@ local cases = {
   batchnorm1d_eval = layer(function() return nn.BatchNorm1d(4) end, false),
   bilinear_matmul = function(i) return { y = i.a:matmul(i.b) } end,
   matmul_broadcast = function(i) return { y = i.a:matmul(i.b) } end,
+  conv1d = layer(function() return nn.Conv1d(2, 3, 3, { padding = 1 }) end),
+  conv2d = layer(function() return nn.Conv2d(2, 4, 3) end),
+  conv2d_dilation2 = layer(function() return nn.Conv2d(2, 4, 3, { dilation = 2 }) end),
+  conv2d_groups2 = layer(function() return nn.Conv2d(2, 4, 3, { groups = 2 }) end),
+  conv2d_stride2_pad1 = layer(function() return nn.Conv2d(2, 4, 3, { stride = 2, padding = 1 }) end),
+  conv_transpose2d = layer(function()
+    return nn.ConvTranspose2d(2, 3, 3, { stride = 2, padding = 1, output_padding = 1 })
+  end),
+  maxpool2d = unary(nn.MaxPool2d(2)),
+  maxpool2d_k3s2p1 = unary(nn.MaxPool2d(3, { stride = 2, padding = 1 })),
+  avgpool2d = unary(nn.AvgPool2d(2)),
+  avgpool2d_k3s2p1 = unary(nn.AvgPool2d(3, { stride = 2, padding = 1 })),
+  adaptive_avgpool_1 = unary(nn.AdaptiveAvgPool2d(1)),
+  batchnorm2d_train = layer(function() return nn.BatchNorm2d(3) end),
+  batchnorm2d_eval = layer(function() return nn.BatchNorm2d(3) end, false),
+  layernorm = layer(function() return nn.LayerNorm(5) end),
+  groupnorm = layer(function() return nn.GroupNorm(2, 4) end),
+  instancenorm2d = unary(nn.InstanceNorm2d(3)),
+  rmsnorm = function(i)
+    local m = nn.RMSNorm(5, { eps = 1e-6, dtype = "float64" })
+    m.weight = nn.Parameter(i.w)
+    local y = m(i.x)
+    i.w = m.weight
+    return { y = y }
+  end,
   ["act_relu"] = unary(nn.ReLU()),
   ["act_leaky_relu_0.01"] = unary(nn.LeakyReLU()),
   ["act_leaky_relu_0.25"] = unary(nn.LeakyReLU(0.25)),
