@@ -161,4 +161,7 @@ function Module:load_state_dict(state, options)
   return missing, unexpected
 end
 
+nn.EchoStateNetwork = require "sonde.nn.echo_state"
+nn.utils.truncated_bptt = require "sonde.nn.truncated_bptt"
+
 return nn

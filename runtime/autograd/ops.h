@@ -66,6 +66,7 @@ sonde_status sonde_where(sonde_tensor **out, sonde_tensor *condition, sonde_tens
 sonde_status sonde_assign_(sonde_tensor *target, sonde_tensor *value);
 
 /* layers in one operator */
+sonde_status sonde_scale_gradient(sonde_tensor **out, sonde_tensor *x, double scale); /* y = x, dx = scale dy */
 sonde_status sonde_dropout(sonde_tensor **out, sonde_tensor *x, double p, sonde_stream *stream);
 /* x [N,C] or [N,C,*]; weight and bias [C] or NULL. training: batch statistics (biased for the normalisation), and the
  * running ones (unbiased variance) move by momentum; else the running ones are used. (Ioffe & Szegedy 2015.) */

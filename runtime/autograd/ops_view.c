@@ -212,8 +212,10 @@ sonde_status sonde_narrow(sonde_tensor **out, sonde_tensor *x, int axis, int64_t
     v.offset += length ? start * v.stride[axis] : 0;
     v.in_offset += length ? start * v.in_stride[axis] : 0;
     v.shape[axis] = length;
-    v.stride[axis] *= step;
-    v.in_stride[axis] *= step;
+    if (length > 1) { /* so the step is smaller than the axis; a single element takes none, however long */
+        v.stride[axis] *= step;
+        v.in_stride[axis] *= step;
+    }
     return apply_view(out, &narrow_row, x, &v);
 }
 

@@ -90,7 +90,7 @@ static int read_list(const sonde_bind_args *args, int i, int index, int64_t *out
 {
     lua_State *L = args->L;
     lua_Integer n = luaL_len(L, index);
-    if (n > room) sonde_bind_arg_fail(args, i, "a list of at most %d integers, got %lld", room, (long long)n);
+    if (n < 0 || n > room) sonde_bind_arg_fail(args, i, "a list of at most %d integers, got %lld", room, (long long)n);
     for (int j = 0; j < (int)n; j++) {
         int whole = 0;
         bool number = lua_geti(L, index, j + 1) == LUA_TNUMBER;
@@ -312,8 +312,8 @@ sonde_tensor **sonde_bind_arg_tensors(const sonde_bind_args *args, int i, int *n
     sonde_tensor *single = sonde_bind_test_tensor(L, index);
     if (single == NULL && lua_type(L, index) != LUA_TTABLE)
         sonde_bind_arg_type_error(args, i, "Tensor or list of Tensors");
-    lua_Integer length = single != NULL ? 1 : luaL_len(L, index);
-    if (length < 0 || length > 1 << 24) sonde_bind_arg_fail(args, i, "a list of %lld tensors", (long long)length);
+    lua_Integer length = single != NULL ? 1 : (lua_Integer)lua_rawlen(L, index);
+    if (length > 1 << 24) sonde_bind_arg_fail(args, i, "a list of %lld tensors", (long long)length);
     sonde_tensor **out = sonde_bind_scratch(L, (size_t)length * sizeof *out);
     *n = (int)length;
     if (single != NULL) {

@@ -1,6 +1,7 @@
 /* Raising: the message, the caller's line, and the error value of a callback. */
 #include "bind/state.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -99,7 +100,7 @@ static int distance(const char *a, const char *b)
 {
     enum { BOUND = 63 };
     size_t n = strlen(a), m = strlen(b);
-    if (n > BOUND || m > BOUND) return BOUND;
+    if (n > BOUND || m > BOUND) return INT_MAX;
     int row[BOUND + 1];
     for (size_t j = 0; j <= m; j++) row[j] = (int)j;
     for (size_t i = 1; i <= n; i++) {

@@ -11,13 +11,15 @@ static void release_value(void *object)
 
 static const sonde_bind_kind kind_value = {.name = "H5Value", .release = release_value};
 
-/* Lists: texts become TEXT, integers I64, other numbers F64. */
+/* Lists: texts become TEXT, integers I64, other numbers F64. Plain ones, which keep their texts: what a metamethod hands
+ * out, nobody keeps. */
 static sonde_h5_value check_list(lua_State *L, int index, const char *what)
 {
-    int64_t n = luaL_len(L, index);
+    if (lua_getmetatable(L, index)) sonde_bind_raise(L, "%s: expected a plain list, got an object", what);
+    int64_t n = (int64_t)lua_rawlen(L, index);
     bool texts = n > 0, integers = true;
     for (int64_t i = 1; i <= n; i++) {
-        int type = lua_geti(L, index, i);
+        int type = lua_rawgeti(L, index, i);
         if (type != LUA_TSTRING && type != LUA_TNUMBER) {
             sonde_bind_raise(L, "%s: a list holds texts or numbers, got %s at [%lld]", what,
                              sonde_bind_type_name(L, -1), (long long)i);
@@ -31,7 +33,7 @@ static sonde_h5_value check_list(lua_State *L, int index, const char *what)
     sonde_h5_value value = {.type = type, .ndim = 1, .shape = {n}};
     value.data = sonde_bind_scratch(L, (size_t)n * 8);
     for (int64_t i = 0; i < n; i++) {
-        lua_geti(L, index, i + 1);
+        lua_rawgeti(L, index, i + 1);
         if (texts) ((const char **)value.data)[i] = lua_tostring(L, -1); /* the list keeps the text */
         else if (integers) ((int64_t *)value.data)[i] = lua_tointeger(L, -1);
         else ((double *)value.data)[i] = lua_tonumber(L, -1);
@@ -79,12 +81,12 @@ const char *const *sonde_bind_check_axes(lua_State *L, int index, int n)
 {
     if (lua_isnoneornil(L, index)) return NULL;
     luaL_checktype(L, index, LUA_TTABLE);
-    if (luaL_len(L, index) != n) {
-        sonde_bind_raise(L, "%d axes need as many names, got %lld", n, (long long)luaL_len(L, index));
+    if (lua_rawlen(L, index) != (size_t)n) {
+        sonde_bind_raise(L, "%d axes need as many names, got %llu", n, (unsigned long long)lua_rawlen(L, index));
     }
     const char **names = sonde_bind_scratch(L, (size_t)n * sizeof *names);
     for (int d = 0; d < n; d++) {
-        if (lua_geti(L, index, d + 1) != LUA_TSTRING) sonde_bind_raise(L, "the name of an axis must be a text");
+        if (lua_rawgeti(L, index, d + 1) != LUA_TSTRING) sonde_bind_raise(L, "the name of an axis must be a text");
         names[d] = lua_tostring(L, -1); /* the list keeps it */
         lua_pop(L, 1);
     }

@@ -301,6 +301,7 @@ int sonde_bind_nn(lua_State *L)
     lua_setfield(L, -2, "init");
     sonde_bind_nn_utils(L);
     lua_setfield(L, -2, "utils");
+    sonde_bind_nn_reservoir(L);
     sonde_bind_nn_class(L, table);
     lua_setfield(L, -2, "Module");
     lua_pushvalue(L, table);

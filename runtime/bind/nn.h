@@ -42,8 +42,10 @@ int sonde_bind_nn_hidden_hook(lua_State *L); /* the method register_hidden_grad_
 void sonde_bind_nn_activations(lua_State *L); /* these are called by sonde_bind_nn_layers */
 void sonde_bind_nn_spatial(lua_State *L);
 void sonde_bind_nn_norm(lua_State *L);
+void sonde_bind_nn_more(lua_State *L);
 void sonde_bind_nn_init(lua_State *L);    /* pushes nn.init */
 void sonde_bind_nn_utils(lua_State *L);   /* pushes nn.utils */
+void sonde_bind_nn_reservoir(lua_State *L); /* adds to init and utils of the table on top */
 /* Pushes nn.Module, the class that users extend; methods: index of the table of C methods. */
 void sonde_bind_nn_class(lua_State *L, int methods);
 /* A user's layer now has children: probes look inside it. */

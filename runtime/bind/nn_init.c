@@ -1,8 +1,5 @@
-/* nn.init and nn.utils: initial weights, clipping. */
+/* nn.init: initial weights. */
 #include "bind/nn.h"
-
-#include <math.h>
-#include <string.h>
 
 /* ---- nn.init: every function changes its tensor in place and returns it -------------------------------- */
 
@@ -115,81 +112,4 @@ void sonde_bind_nn_init(lua_State *L)
     sonde_bind_add_rows(L, "nn.init.", f_lecun, lecun);
     lua_pushcfunction(L, f_calculate_gain);
     lua_setfield(L, -2, "calculate_gain");
-}
-
-/* ---- nn.utils ------------------------------------------------------------------------------------------ */
-
-/* A norm's order: a number, math.huge or "inf". */
-static double arg_norm_type(const sonde_bind_args *args, int i)
-{
-    int index = sonde_bind_arg_index(args, i);
-    if (lua_type(args->L, index) == LUA_TSTRING && strcmp(lua_tostring(args->L, index), "inf") == 0) return HUGE_VAL;
-    return sonde_bind_opt_number(args, i, 2.0);
-}
-
-static const char on_clip_key = 0; /* registry: who is told of each clipping */
-
-/* _on_clip(fn or nil): fn(total, coef, norm_type) is called after every clip_grad_norm_; a run notes it in /metrics. */
-static int f_on_clip(lua_State *L)
-{
-    if (!lua_isnoneornil(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
-    lua_settop(L, 1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &on_clip_key);
-    return 0;
-}
-
-/* clip_grad_norm_(parameters, max_norm, norm_type = 2, error_if_nonfinite = false): the total norm before clipping and
- * the coefficient applied. */
-static int f_clip_grad_norm(lua_State *L)
-{
-    sonde_bind_args args;
-    sonde_bind_args_open(&args, L, 1, "nn.utils.clip_grad_norm_",
-                         SONDE_BIND_NAMES("parameters", "max_norm", "norm_type", "error_if_nonfinite"));
-    double max_norm = sonde_bind_arg_number(&args, 1), norm_type = arg_norm_type(&args, 2), total, coef;
-    bool strict = sonde_bind_opt_boolean(&args, 3, false);
-    int n;
-    sonde_tensor **parameters = sonde_bind_arg_tensors(&args, 0, &n);
-    sonde_bind_check(L, sonde_clip_grad_norm_(n, parameters, max_norm, norm_type, strict, &total, &coef));
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &on_clip_key) == LUA_TFUNCTION) {
-        lua_pushnumber(L, total);
-        lua_pushnumber(L, coef);
-        lua_pushnumber(L, norm_type);
-        lua_call(L, 3, 0);
-    }
-    lua_pushnumber(L, total);
-    lua_pushnumber(L, coef);
-    return 2;
-}
-
-/* total_norm(parameters, norm_type = 2): of the gradients there are. */
-static int f_total_norm(lua_State *L)
-{
-    sonde_bind_args args;
-    sonde_bind_args_open(&args, L, 1, "nn.utils.total_norm", SONDE_BIND_NAMES("parameters", "norm_type"));
-    double norm_type = arg_norm_type(&args, 1), total;
-    int n;
-    sonde_tensor **parameters = sonde_bind_arg_tensors(&args, 0, &n);
-    sonde_bind_check(L, sonde_total_norm(&total, n, parameters, norm_type));
-    lua_pushnumber(L, total);
-    return 1;
-}
-
-static int f_clip_grad_value(lua_State *L)
-{
-    sonde_bind_args args;
-    sonde_bind_args_open(&args, L, 1, "nn.utils.clip_grad_value_", SONDE_BIND_NAMES("parameters", "clip_value"));
-    double value = sonde_bind_arg_number(&args, 1);
-    int n;
-    sonde_tensor **parameters = sonde_bind_arg_tensors(&args, 0, &n);
-    sonde_bind_check(L, sonde_clip_grad_value_(n, parameters, value));
-    return 0;
-}
-
-void sonde_bind_nn_utils(lua_State *L)
-{
-    luaL_newlib(L, ((luaL_Reg[]){{"clip_grad_norm_", f_clip_grad_norm},
-                                 {"clip_grad_value_", f_clip_grad_value},
-                                 {"total_norm", f_total_norm},
-                                 {"_on_clip", f_on_clip},
-                                 {NULL, NULL}}));
 }

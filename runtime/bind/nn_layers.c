@@ -179,4 +179,5 @@ void sonde_bind_nn_layers(lua_State *L)
     sonde_bind_nn_activations(L);
     sonde_bind_nn_spatial(L);
     sonde_bind_nn_norm(L);
+    sonde_bind_nn_more(L);
 }

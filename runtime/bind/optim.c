@@ -150,8 +150,8 @@ static sonde_status run_closure(void *context, double *loss)
     return status;
 }
 
-/* step([closure]): the closure, if given, computes the loss and its gradients first; returns what it returned then. LBFGS
- * needs one, and calls it several times. */
+/* step([closure]): the closure, if given, computes the loss and its gradients first; returns what it returned then.
+ * LBFGS needs one, and calls it several times. */
 static int l_optimizer_step(lua_State *L)
 {
     sonde_optimizer *o = sonde_bind_check_optimizer(L, 1);

@@ -66,7 +66,7 @@ sonde_status sonde_labels_shift(int64_t *out, const int64_t *labels, int64_t n, 
                               (long long)labels[i], (long long)i + 1, (long long)labels_from,
                               labels[i] == 0 ? ": if the labels count from 0, say labels_from = 0" : "");
         }
-        out[i] = (int64_t)((uint64_t)labels[i] - (uint64_t)labels_from) + 1;
+        out[i] = (int64_t)((uint64_t)labels[i] - (uint64_t)labels_from + 1);
     }
     return SONDE_OK;
 }

@@ -27,6 +27,7 @@ sonde_status sonde_source_open(source *s, const char *path)
     if (result != SONDE_OK) {
         close(fd);
         sonde_free(s->path);
+        s->path = NULL; /* closing what was not opened does nothing */
         return result;
     }
     gzbuffer(s->gz, 1 << 17);

@@ -205,6 +205,7 @@ static sonde_status spread_column(hid_t group, const char *name, const sonde_h5_
     if (space < 0 || H5Sget_simple_extent_ndims(space) != 1) return h5_fail(SONDE_EFORMAT, "'step' is damaged");
     H5Sget_simple_extent_dims(space, &rows, NULL);
     bool is_text = value->type == SONDE_H5_TEXT;
+    if (rows > SIZE_MAX / 16) return sonde_fail(SONDE_EFORMAT, "'step' is damaged");
     double *number = is_text ? NULL : sonde_alloc(rows * sizeof *number + 1);
     const char **text = is_text ? sonde_alloc_zeroed(rows * sizeof *text + 1) : NULL;
     if (!number && !text) return SONDE_ENOMEM;

@@ -64,4 +64,55 @@ sonde_status sonde_instance_norm_new(sonde_module **out, int dims, int64_t num_f
 sonde_status sonde_rms_norm_new(sonde_module **out, int ndim, const int64_t *shape, double eps, bool affine,
                                 sonde_dtype dtype);
 
+/* ---- look-up, products, gates ------------------------------------------------------------------------------ */
+
+/* Rows of weight [num_embeddings, embedding_dim], from N(0, 1), for indices int64 [*], 1-based: y [*, embedding_dim].
+ * padding_idx (0: none): that row starts at 0 and gets no gradient. */
+sonde_status sonde_embedding_new(sonde_module **out, int64_t num_embeddings, int64_t embedding_dim, int64_t padding_idx,
+                                 sonde_dtype dtype);
+/* Two inputs [*, in1] and [*, in2]: y_o = x1ᵀ W_o x2 + b_o; weight [out, in1, in2], it and bias from U(±1/√in1). */
+sonde_status sonde_bilinear_new(sonde_module **out, int64_t in1, int64_t in2, int64_t out_features, bool bias,
+                                sonde_dtype dtype);
+/* The largest of `pieces` affine functions: x [*, in] to [*, out]; weight [out · pieces, in], the pieces of an output
+ * side by side, started as Linear's. (Goodfellow et al. 2013, "Maxout networks".) */
+sonde_status sonde_maxout_new(sonde_module **out, int64_t in_features, int64_t out_features, int64_t pieces,
+                              sonde_dtype dtype);
+/* a ⊙ σ(b), a and b the halves of x along the axis. (Dauphin et al. 2017.) */
+sonde_status sonde_glu_new(sonde_module **out, int axis);
+/* max(x, 0) and max(-x, 0) joined along the axis. (Shang et al. 2016.) */
+sonde_status sonde_crelu_new(sonde_module **out, int axis);
+
+/* ---- shapes and containers --------------------------------------------------------------------------------- */
+
+/* Cuts the axis into `sizes`; one of them may be -1. */
+sonde_status sonde_unflatten_new(sonde_module **out, int axis, int n, const int64_t *sizes);
+/* Runs every child on the same input and joins their first results along the axis. With an Identity among them it is a
+ * dense skip (Huang et al. 2017). ESTATE if a child overwrites the input. Children by sonde_module_set_child. */
+sonde_status sonde_concat_new(sonde_module **out, int axis);
+/* y = x + t ⊙ (block(x) - x), t = σ(gate(x)); children "block" and "gate", a Linear whose bias starts at gate_bias.
+ * (Srivastava et al. 2015, "Training very deep networks".) */
+sonde_status sonde_highway_new(sonde_module **out, sonde_module *block, int64_t features, double gate_bias,
+                               sonde_dtype dtype);
+
+/* ---- noise: in training only, each module from its own stream ---------------------------------------------- */
+
+typedef enum sonde_noise_kind {
+    SONDE_DROPOUT2D,     /* whole channels of [N, C, H, W] are 0 with probability p, the others grow by 1/(1-p) */
+    SONDE_ALPHA_DROPOUT, /* elements become SELU's -λα with probability p; mean 0, variance 1 stay (Klambauer 2017) */
+    SONDE_GAUSSIAN_NOISE,   /* x + N(0, p²) */
+    SONDE_STOCHASTIC_DEPTH, /* whole samples are 0 with probability p, the others grow by 1/(1-p) (Huang 2016) */
+} sonde_noise_kind;
+sonde_status sonde_noise_new(sonde_module **out, sonde_noise_kind kind, double p);
+
+/* ---- gradients --------------------------------------------------------------------------------------------- */
+
+/* y = x; the gradient is multiplied by scale. 0 stops it: y is then a view without history. -1 reverses it (Ganin &
+ * Lempitsky 2015). */
+typedef enum sonde_gradient_kind {
+    SONDE_GRADIENT_SCALE,
+    SONDE_GRADIENT_STOP,
+    SONDE_GRADIENT_REVERSAL
+} sonde_gradient_kind;
+sonde_status sonde_gradient_module_new(sonde_module **out, sonde_gradient_kind kind, double scale);
+
 #endif

@@ -1,7 +1,7 @@
 /* L-BFGS (Liu & Nocedal 1989; Nocedal & Wright 2006, algorithm 7.4), as PyTorch: directions from the last history_size
  * changes of the gradient, steps of fixed size lr or by a line search (strong_wolfe). One optimiser step is up to
- * max_iter iterations and max_eval evaluations (0: 5/4 of max_iter); it ends when max|g| <= tolerance_grad, or when step
- * or loss change by less than tolerance_change. For whole batches: the loss must be the same function at every call. */
+ * max_iter iterations and max_eval evaluations (0: 5/4 of max_iter); it ends when max|g| <= tolerance_grad, or when
+ * step or loss change by less than tolerance_change. For whole batches: the loss must be the same function at every call. */
 #include "optim/lbfgs.h"
 #include "optim/line_search.h"
 
@@ -154,7 +154,7 @@ static sonde_status evaluate(void *context, sonde_line_point *point)
     return SONDE_OK;
 }
 
-/* Moves along the direction; point: where it starts, and where it ends. A failure leaves the parameters at the start. */
+/* Moves along the direction; point: where it starts, and where it ends. A failure leaves them at the start. */
 static sonde_status advance(work *k, sonde_line_point *point, bool last, int64_t *evaluations)
 {
     sonde_status status;

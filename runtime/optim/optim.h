@@ -14,8 +14,8 @@
 typedef struct sonde_optimizer sonde_optimizer;
 
 /* rule: "SGD", "Adam", "AdamW", "RMSprop", "Adamax", "NAdam", "RAdam", "Adagrad", "Adadelta", "Rprop", "ASGD", "Lion",
- * "Muon" (matrices only) or "LBFGS" (one group; steps by sonde_optimizer_step_closure alone). Unknown names are EARG with
- * the list of those there are. */
+ * "Muon" (matrices only) or "LBFGS" (one group; steps by sonde_optimizer_step_closure alone). Unknown names are EARG
+ * with the list of those there are. */
 sonde_status sonde_optimizer_new(sonde_optimizer **out, const char *rule);
 sonde_optimizer *sonde_optimizer_retain(sonde_optimizer *o);
 void sonde_optimizer_release(sonde_optimizer *o);
@@ -46,8 +46,9 @@ bool sonde_optimizer_needs_closure(const sonde_optimizer *o);
 sonde_status sonde_optimizer_zero_grad(sonde_optimizer *o, bool set_to_none); /* false: to zeros, in place */
 
 /* State for checkpoints: visits (parameter index over all groups, "momentum_buffer", tensor) and sets it again from a
- * copy. The step count is "step", a float64 tensor of one element, as are a rule's other numbers. Only what exists is visited: nothing before the
- * first step. set: EARG for a name that the rule does not know, ESHAPE/EDTYPE if it is not like the parameter. */
+ * copy. The step count is "step", a float64 tensor of one element, as are a rule's other numbers. Only what exists is
+ * visited: nothing before the first step. set: EARG for a name that the rule does not know, ESHAPE/EDTYPE if it is not
+ * like the parameter. */
 typedef sonde_status (*sonde_state_visitor)(void *context, int parameter, const char *name, sonde_tensor *tensor);
 sonde_status sonde_optimizer_visit_state(sonde_optimizer *o, sonde_state_visitor visitor, void *context);
 sonde_status sonde_optimizer_set_state(sonde_optimizer *o, int parameter, const char *name, sonde_tensor *tensor);
@@ -76,6 +77,16 @@ sonde_status sonde_total_norm(double *out, int n, sonde_tensor *const *parameter
  * non-finite total scales nothing and is reported by *coef = NaN (error_if_nonfinite: ESTATE). */
 sonde_status sonde_clip_grad_norm_(int n, sonde_tensor *const *parameters, double max_norm, double norm_type,
                                    bool error_if_nonfinite, double *total, double *coef);
+/* The same for each parameter by its own norm. *total is that of all; *coef the smallest one, NaN if any norm is not
+ * finite: those gradients stay as they are (error_if_nonfinite: none is touched). */
+sonde_status sonde_clip_grad_norm_per_parameter_(int n, sonde_tensor *const *parameters, double max_norm,
+                                                 double norm_type, bool error_if_nonfinite, double *total,
+                                                 double *coef);
+/* Adaptive clipping (Brock et al. 2021, "High-performance large-scale image recognition without normalization"), unit
+ * by unit: a row of a weight [out, …], or the whole of a vector. g *= limit/‖g‖ where ‖g‖ > limit = clipping ·
+ * max(‖w‖, eps). *total (L2) and *coef as above. */
+sonde_status sonde_clip_grad_adaptive_(int n, sonde_tensor *const *parameters, double clipping, double eps,
+                                       double *total, double *coef);
 sonde_status sonde_clip_grad_value_(int n, sonde_tensor *const *parameters, double clip_value);
 
 #endif

@@ -92,7 +92,7 @@ sonde_status sonde_group_time_column(sonde_group *group, int *out, const char *n
 
 sonde_status sonde_history_freeze(sonde_history *history); /* idempotent; ENOMEM */
 bool sonde_history_frozen(const sonde_history *history);
-/* Without a consumer: keep at least the newest `rows` rows of each group, forget older ones (0, the default: none). */
+/* Without a consumer: keep at least the newest `rows` rows of each group, drop older ones; 0 (the default) keeps all. */
 void sonde_history_keep(sonde_history *history, int64_t rows);
 
 /* ---- writing a row ------------------------------------------------------------------------------------- */

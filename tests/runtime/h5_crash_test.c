@@ -321,10 +321,6 @@ static void a_save_that_fails_leaves_nothing(void)
     CHECK(sonde_h5_open_ids() == 0);
 }
 
-/* HDF5 itself leaks where it meets damage. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void) { return "leak:libhdf5"; }
-
 /* ---- damaged files ------------------------------------------------------------------------------------- */
 
 static char *whole_file(const char *path, size_t *size)

@@ -16,7 +16,7 @@ end
 -- generator =, skip = 0 })`. Without a generator the user stream draws the order. skip: so many batches are passed
 -- over, the orders being drawn as if they had been taken. The iterator's third value is the epoch, from 1.
 return function(dataset, opts)
-  opts = suggest.check_options("batches", opts, names, 2)
+  opts = suggest.check_options("batches", opts, names)
   for name, least in pairs { batch_size = 1, epochs = 1, steps = 1, skip = 0 } do check_count(opts, name, least) end
   local size = opts.batch_size or fail("batches: batch_size is needed")
   local n, shuffle = #dataset, opts.shuffle ~= false

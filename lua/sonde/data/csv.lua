@@ -45,7 +45,7 @@ end
 -- the first line.
 return function(path, opts)
   if type(path) == "table" then path, opts = path[1], path end
-  suggest.check_options("data.csv", opts, { 1, "label", "target", "inputs", "labels_from", "header", "separator" }, 2)
+  suggest.check_options("data.csv", opts, { 1, "label", "target", "inputs", "labels_from", "header", "separator" })
   if type(path) ~= "string" then fail("data.csv: expected the path of a file, got %s", type(path)) end
   opts = opts or {}
   local csv = core.data.csv(find.file(path), opts.separator or ",", opts.header)

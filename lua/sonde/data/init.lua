@@ -20,7 +20,7 @@ end
 
 -- data.tensors { x, y, labels_from = 1 }: rows of x and of y are samples; y int64 is labels, counted from labels_from.
 function data.tensors(opts)
-  suggest.check_options("data.tensors", opts, { 1, 2, "labels_from" }, 2)
+  suggest.check_options("data.tensors", opts, { 1, 2, "labels_from" })
   local x, y = opts[1], opts[2]
   if type(x) ~= "userdata" or type(y) ~= "userdata" then
     fail("data.tensors: expected { inputs, targets }, two tensors; got %s and %s", type(x), type(y))
@@ -33,10 +33,10 @@ end
 -- bytes b are (b * scale - mean) / std, in float32, with a channel axis: [N, 1, height, width].
 function data.idx(first, opts)
   if type(first) == "string" then
-    opts = suggest.check_options("data.idx", opts, { "dtype" }, 2)
+    opts = suggest.check_options("data.idx", opts, { "dtype" })
     return core.data.idx(find.file(first), opts.dtype)
   end
-  opts = suggest.check_options("data.idx", first, { "inputs", "targets", "labels_from", "scale", "mean", "std" }, 2)
+  opts = suggest.check_options("data.idx", first, { "inputs", "targets", "labels_from", "scale", "mean", "std" })
   if type(opts.inputs) ~= "string" or type(opts.targets) ~= "string" then
     fail("data.idx: expected a path, or { inputs = path, targets = path }")
   end
@@ -50,7 +50,7 @@ end
 -- float32 [N, 1, 28, 28] in 0..1, targets 1..10. normalize: (x - 0.2860) / 0.3530, mean and deviation of the training
 -- set. (Xiao, Rasul, Vollgraf 2017.)
 function data.fashion_mnist(opts)
-  opts = suggest.check_options("data.fashion_mnist", opts, { "split", "normalize", "dir" }, 2)
+  opts = suggest.check_options("data.fashion_mnist", opts, { "split", "normalize", "dir" })
   local prefixes = { train = "train", test = "t10k" }
   local prefix = prefixes[opts.split or "train"] or
     fail("data.fashion_mnist: " .. suggest.unknown("split", opts.split, { "train", "test" }))

@@ -29,6 +29,18 @@
 ---@field RReLU fun(lower?: number|table, upper?: number): sonde.Module 1/8, 1/3; in training a random slope per element
 ---@field Softmax fun(dim?: integer|table): sonde.Module -1
 ---@field LogSoftmax fun(dim?: integer|table): sonde.Module -1
+---noise, in training only:
+---@field Dropout2d fun(p?: number|table): sonde.Module 0.5; whole channels of [N, C, H, W]
+---@field AlphaDropout fun(p?: number|table): sonde.Module 0.5; keeps SELU's mean and variance
+---@field GaussianNoise fun(std?: number|table): sonde.Module 0.1
+---@field StochasticDepth fun(p?: number|table): sonde.Module 0.5; whole samples: put it at the end of a Residual's block
+---values pass, the gradient changes:
+---@field GradientScale fun(scale: number|table): sonde.Module
+---@field GradientReversal fun(scale?: number|table): sonde.Module 1: times -scale
+---@field GradientStop fun(): sonde.Module
+---gates:
+---@field GLU fun(dim?: integer|table): sonde.Module -1
+---@field CReLU fun(dim?: integer|table): sonde.Module 2
 local nn = {}
 
 ---y = x Wᵀ + b over the last axis; weight [out_features, in_features], both from U(±1/√in_features).
@@ -43,6 +55,39 @@ function nn.Linear(in_features, out_features, opts) end
 function nn.Flatten(start_dim, end_dim) end
 ---@return sonde.Module
 function nn.Identity() end
+---Rows of weight [num_embeddings, embedding_dim] for int64 indices from 1; padding_idx gets no gradient.
+---@param num_embeddings integer
+---@param embedding_dim integer
+---@param opts? { padding_idx?: integer, dtype?: string }
+---@return sonde.Module
+function nn.Embedding(num_embeddings, embedding_dim, opts) end
+---Of two inputs: x1ᵀ W x2 + b.
+---@param in1_features integer
+---@param in2_features integer
+---@param out_features integer
+---@param opts? { bias?: boolean, dtype?: string }
+---@return sonde.Module
+function nn.Bilinear(in1_features, in2_features, out_features, opts) end
+---The largest of `pieces` (2) affine functions, for each output.
+---@param in_features integer
+---@param out_features integer
+---@param pieces? integer|{ pieces?: integer, dtype?: string }
+---@return sonde.Module
+function nn.Maxout(in_features, out_features, pieces) end
+---@param dim integer
+---@param unflattened_size integer[] one may be -1
+---@return sonde.Module
+function nn.Unflatten(dim, unflattened_size) end
+---Runs every child (`:add`) on the same input and joins the results along dim (2). With nn.Identity(): a dense skip.
+---@param dim? integer|table
+---@return sonde.Module
+function nn.Concat(dim) end
+---x + t (block(x) - x), t = σ(gate(x)); gate is a Linear whose bias starts at gate_bias.
+---@param block sonde.Module
+---@param features integer
+---@param opts? { gate_bias?: number, dtype?: string } -1
+---@return sonde.Module
+function nn.Highway(block, features, opts) end
 ---@param p? number|{ p?: number } 0.5
 ---@return sonde.Module
 function nn.Dropout(p) end

@@ -1,6 +1,7 @@
--- sonde.optim: the optimisers, and lr_scheduler, swa_utils, EarlyStopping, skip_nonfinite. The steps are C; constructors,
+-- sonde.optim: the optimisers, lr_scheduler, swa_utils, EarlyStopping, skip_nonfinite. The steps are C; constructors,
 -- parameter groups and state_dict are here.
 local core = require "sonde.core"
+local base = require "sonde.optim.lr_scheduler.base"
 local fail = require "sonde.fail"
 local options = require "sonde.optim.options"
 local optim = core.optim
@@ -150,5 +151,28 @@ for _, rule in ipairs {
 } do
   optim[rule] = constructor(rule)
 end
+
+-- From now on the optimiser leaves out a step whose gradients are not all finite (outside a run; in one see on_nonfinite).
+-- Returns { skipped = how many so far, remove = ends it }.
+function optim.skip_nonfinite(optimizer)
+  base.check_optimizer("optim.skip_nonfinite", optimizer)
+  local guard = { skipped = 0 }
+  local handle = optimizer:register_step_pre_hook(function(opt)
+    for i = 1, opt:groups() do
+      local norm = core.nn.utils.total_norm(opt:group_parameters(i))
+      if norm - norm ~= 0 then
+        opt:zero_grad(true)
+        guard.skipped = guard.skipped + 1
+        return
+      end
+    end
+  end)
+  function guard:remove() handle:remove() end
+  return guard
+end
+
+optim.lr_scheduler = require "sonde.optim.lr_scheduler"
+optim.swa_utils = require "sonde.optim.swa_utils"
+optim.EarlyStopping = require "sonde.optim.early_stopping"
 
 return optim

@@ -1,6 +1,7 @@
 -- The file of a run: opening it, what /run holds, finishing it. Failures raise.
 local core = require "sonde.core"
 local provenance = require "sonde.run.provenance"
+local sorted_pairs = require "sonde.recipe.environment".sorted_pairs
 
 local File = {}
 File.__index = File
@@ -40,7 +41,7 @@ function File:late(...) return self.writer:late(...) end
 
 -- Texts of /run; those that have not changed since are not written again.
 function File:put_texts(run)
-  for name, text in next, provenance.texts(self.options, run) do
+  for name, text in sorted_pairs(provenance.texts(self.options, run)) do
     if self.texts[name] ~= text then
       self:put("/run/" .. name, text)
       self.texts[name] = text
@@ -63,7 +64,7 @@ function File:finish(run, ending, result)
     self:start(run)
   end
   self:put_texts(run)
-  for name, value in next, result or {} do self:put("/result/" .. name, value) end
+  for name, value in sorted_pairs(result or {}) do self:put("/result/" .. name, value) end
   local ok, message = self.writer:finish {
     status = ending.status, error = ending.error, n_steps = run.step, wall_seconds = run:seconds(),
   }

@@ -7,6 +7,7 @@ local fail = require "sonde.fail"
 local params = require "sonde.recipe.params"
 local progress = require "sonde.progress"
 local recipes = require "sonde.recipe"
+local sorted_pairs = require "sonde.recipe.environment".sorted_pairs
 local suggest = require "sonde.suggest"
 local Run = require "sonde.run.object"
 require "sonde.run.steps"
@@ -41,7 +42,7 @@ local function check_result(result)
   if type(result) ~= "table" then
     return ("run returned a %s; it may return nothing, or a table of numbers by name"):format(type(result))
   end
-  for name, value in next, result do
+  for name, value in sorted_pairs(result) do
     if type(name) ~= "string" or not name:match("^[%a_][%w_]*$") then
       return ("run returned a table with the key '%s'; keys are names (letters, digits, _)"):format(tostring(name))
     end

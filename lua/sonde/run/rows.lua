@@ -3,6 +3,7 @@
 -- The columns are fixed when the first step ends: loss, lr, grad_norm, clip_coef, the recipe's `metrics`, the names of
 -- the first row. A name first seen later is kept as a late column of the file, with one warning.
 local fail = require "sonde.fail"
+local sorted_pairs = require "sonde.recipe.environment".sorted_pairs
 
 local Rows = {}
 Rows.__index = Rows
@@ -33,7 +34,7 @@ end
 -- Adds to the open row.
 function Rows:put(values, where)
   if type(values) ~= "table" then fail("%s: expected a table of numbers, got %s", where, type(values)) end
-  for name in next, values do
+  for name in sorted_pairs(values) do
     if type(name) ~= "string" or not name:match("^[%a_][%w_]*$") then
       fail("%s: '%s' is no name for a metric (letters, digits, _)", where, tostring(name))
     end
@@ -56,16 +57,13 @@ function Rows:declare()
   end
   for _, column in ipairs(automatic) do add(column[1], column[2]) end
   for _, name in ipairs(self.metrics) do add(name) end
-  local names = {}
-  for name in next, self.open do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do add(name) end
+  for name in sorted_pairs(self.open) do add(name) end
 end
 
 -- Writes the open row, with time and epoch, and opens the next. `writer` (nil: none) keeps late columns.
 function Rows:write(step, time, epoch, writer)
   local row = { time = time, epoch = epoch }
-  for name, value in next, self.open do
+  for name, value in sorted_pairs(self.open) do
     if self.columns[name] then
       row[name] = value
     else
@@ -75,7 +73,7 @@ function Rows:write(step, time, epoch, writer)
       end
       if writer then
         local ok, message = writer:late("metrics", name, self.group:rows() + 1, value)
-        if not ok then fail(message) end
+        if not ok then fail("%s", message) end
       end
     end
   end

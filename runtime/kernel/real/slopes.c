@@ -90,18 +90,47 @@ static double unit_of(const real *x, int64_t n)
 #endif
 }
 
+enum { ROWS = RUN, TILE = 4 * LANES };
+
+/* Adds factors[i] times row i of n <= ROWS to `sums`: TILE or LANES columns. */
+static inline void add_columns(double *sums, const real *x, int64_t columns, const real *factors, int n, int width)
+{
+    vec part[TILE / LANES] = {{0}};
+    for (int i = 0; i < n; i++, x += columns)
+        for (int v = 0; v < width / LANES; v++) part[v] += load(x + v * LANES) * factors[i];
+    for (int v = 0; v < width / LANES; v++)
+        for (int l = 0; l < LANES; l++) sums[v * LANES + l] += (double)part[v][l];
+}
+
+static void add_rows(double *sums, const real *x, int64_t columns, const real *factors, int n)
+{
+    int64_t j = 0;
+    for (; j + TILE <= columns; j += TILE) add_columns(sums + j, x + j, columns, factors, n, TILE);
+    for (; j + LANES <= columns; j += LANES) add_columns(sums + j, x + j, columns, factors, n, LANES);
+    for (; j < columns; j++)
+        for (int i = 0; i < n; i++) sums[j] += (double)x[i * columns + j] * (double)factors[i];
+}
+
+/* 1/‖row‖ as `real`, or 0 if the row lies where that is no number to be trusted: then it is added here. */
+static real direct(double *sums, const real *row, int64_t columns)
+{
+    double unit = unit_of(row, columns);
+    double factor = unit / sqrt(sum_of_squares(row, (size_t)columns, unit)); /* a row of zeros has no direction: NaN */
+    if (factor >= 0x1p-100 && factor <= 0x1p100) return (real)factor;
+    if (isinf(factor)) factor = (double)NAN;
+    for (int64_t j = 0; j < columns; j++) sums[j] += (double)row[j] * factor;
+    return 0;
+}
+
 double REAL_NAME(sonde_sample_cosine)(const real *x, int64_t rows, int64_t columns, double *scratch)
 {
     if (rows < 2) return (double)NAN;
     for (int64_t j = 0; j < columns; j++) scratch[j] = 0;
-    for (int64_t i = 0; i < rows; i++) {
-        const real *row = x + i * columns;
-        double unit = unit_of(row, columns);
-        double factor =
-            unit / sqrt(sum_of_squares(row, (size_t)columns, unit)); /* a row of zeros has no direction: NaN */
-        if (isinf(factor)) return (double)NAN;
-#pragma omp simd
-        for (int64_t j = 0; j < columns; j++) scratch[j] += (double)row[j] * factor;
+    for (int64_t done = 0; done < rows; done += ROWS) {
+        int n = rows - done < ROWS ? (int)(rows - done) : ROWS;
+        real factors[ROWS];
+        for (int i = 0; i < n; i++) factors[i] = direct(scratch, x + (done + i) * columns, columns);
+        add_rows(scratch, x + done * columns, columns, factors, n);
     }
     wide sum = {0};
     double tail = 0;

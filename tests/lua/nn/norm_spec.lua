@@ -72,10 +72,12 @@ describe("normalisation", function()
   end)
 
   it("checks its arguments", function()
-    expect.error("BatchNorm2d: expected input [N, 2, H, W], got [3, 2]", function() nn.BatchNorm2d(2)(sonde.ones(3, 2)) end)
+    expect.error("BatchNorm2d: expected input [N, 2, H, W], got [3, 2]",
+      function() nn.BatchNorm2d(2)(sonde.ones(3, 2)) end)
     expect.error("LayerNorm: expected an input that ends with [2, 3], got [3, 2]",
       function() nn.LayerNorm { 2, 3 }(sonde.ones(3, 2)) end)
-    expect.error("GroupNorm: expected an input [N, 4, ...], got [2, 3]", function() nn.GroupNorm(2, 4)(sonde.ones(2, 3)) end)
+    expect.error("GroupNorm: expected an input [N, 4, ...], got [2, 3]",
+      function() nn.GroupNorm(2, 4)(sonde.ones(2, 3)) end)
     expect.error("InstanceNorm1d: expected an input [N, 2, L], got [1, 2, 3, 3]",
       function() nn.InstanceNorm1d(2)(sonde.ones(1, 2, 3, 3)) end)
     expect.error("more than one value", function() nn.InstanceNorm2d(2)(sonde.ones(3, 2, 1, 1)) end)

@@ -27,7 +27,15 @@ local function layer(make, train)
   end
 end
 
+--- The file's indices count from 0.
+local function embedding(opts)
+  local made = layer(function() return nn.Embedding(7, 3, opts) end)
+  return function(i, p, group) return made({ x = i.idx + 1 }, p, group) end
+end
+
 local cases = {
+  embedding = embedding(),
+  embedding_padding0 = embedding { padding_idx = 1 },
   linear = layer(function() return nn.Linear(5, 3) end),
   linear_nobias = layer(function() return nn.Linear(5, 3, { bias = false }) end),
   batchnorm1d_train = layer(function() return nn.BatchNorm1d(4) end),

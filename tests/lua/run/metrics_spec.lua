@@ -94,6 +94,21 @@ describe("a run", function()
     end
   end)
 
+  it("has late columns, results and texts in the same order each time", function()
+    local dir <close> = process.tempdir()
+    local result = run(dir, {
+      log = "run:log { loss = 1 }; run:put { e = 1, d = 1, c = 1, b = 1, a = 1 }",
+      after = "return { z = 1, y = 1, x = 1, w = 1, v = 1 }",
+    })
+    assert.equal(0, result.code, result.stderr)
+    local file <close> = assert(h5.open(dir / "small.h5"))
+    local columns = file:list "/metrics"
+    assert.same({ "a", "b", "c", "d", "e" }, table.move(columns, #columns - 4, #columns, 1, {}))
+    assert.same({ "v", "w", "x", "y", "z" }, file:list "/result")
+    local texts = file:list "/run"
+    assert.same({ "environment", "model", "modules", "overrides", "params", "recipe_source" }, texts)
+  end)
+
   it("keeps notes, tensors, events, the result, the sources", function()
     local dir <close> = process.tempdir()
     process.write(dir / "widths.lua", "return { 8 }")
