@@ -144,6 +144,7 @@ sonde_status sonde_gradcheck(sonde_gradcheck_fn fn, void *context, int n_in, son
                              double eps, double atol, double rtol);
 
 #include "autograd/ops.h"
+#include "autograd/ops_losses.h"
 #include "autograd/ops_recurrent.h"
 #include "autograd/ops_spatial.h"
 

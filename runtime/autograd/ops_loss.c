@@ -1,39 +1,5 @@
-#include "autograd/rows.h"
+#include "autograd/loss_rows.h"
 
-#include <math.h>
-
-/* Losses end alike: one number per element, kept, summed or averaged. */
-
-/* out = the sum of `each` over its divisor (mean), or the sum. */
-static void reduce_to(sonde_tensor *out, const sonde_tensor *each, sonde_loss_reduction reduction, double divisor)
-{
-    sonde_loops_of(out->dtype)
-        ->reduce(SONDE_SUM, sonde_tensor_data(out), sonde_tensor_data(each), 1, sonde_tensor_numel(each), 1, 0);
-    if (reduction != SONDE_LOSS_MEAN) return;
-    if (out->dtype == SONDE_FLOAT32)
-        *(float *)sonde_tensor_data(out) = (float)((double)*(float *)sonde_tensor_data(out) / divisor);
-    else
-        *(double *)sonde_tensor_data(out) /= divisor;
-}
-
-/* Where the element losses go: the output itself, or scratch of this shape. One reference. */
-static sonde_status element_losses(sonde_tensor **each, sonde_call *call, sonde_loss_reduction reduction, int ndim,
-                                   const int64_t *shape)
-{
-    if (reduction == SONDE_LOSS_NONE) {
-        *each = sonde_tensor_retain(call->out[0]);
-        return SONDE_OK;
-    }
-    return sonde_tensor_new(each, call->out[0]->dtype, ndim, shape);
-}
-
-static sonde_status keep_ready(sonde_call *call, sonde_tensor *t)
-{
-    sonde_tensor *kept;
-    SONDE_TRY(sonde_tensor_contiguous(&kept, t));
-    call->extra[call->n_extra++] = kept;
-    return SONDE_OK;
-}
 
 /* ---- cross-entropy: -log softmax(logits)[label] --------------------------------------------------------------- */
 
@@ -47,46 +13,22 @@ typedef struct entropy_args {
 enum { LOGITS, TARGET, WEIGHT };
 enum { KEPT_P, KEPT_TARGET, KEPT_WEIGHT };
 
-static int class_axis(const sonde_tensor *logits)
-{
-    return logits->ndim == 1 ? 0 : 1;
-}
-
-static sonde_status check_labels(const sonde_tensor *target, int64_t classes, int64_t ignore_index)
-{
-    sonde_tensor *flat;
-    SONDE_TRY(sonde_tensor_contiguous(&flat, (sonde_tensor *)target));
-    const int64_t *label = sonde_tensor_data(flat), n = sonde_tensor_numel(flat);
-    sonde_status status = SONDE_OK;
-    for (int64_t i = 0; i < n && status == SONDE_OK; i++) {
-        if ((label[i] >= 1 && label[i] <= classes) || (ignore_index != 0 && label[i] == ignore_index)) continue;
-        status =
-            sonde_fail(SONDE_EARG, "cross_entropy: label %lld at position %lld: class labels count from 1 to %lld%s",
-                       (long long)label[i], (long long)i + 1, (long long)classes,
-                       label[i] == 0 ? "; files written elsewhere often start at 0 (labels_from = 0)" : "");
-    }
-    sonde_tensor_release(flat);
-    return status;
-}
-
 static sonde_status entropy_shape(sonde_call *call)
 {
     entropy_args *args = call->args;
     const sonde_tensor *x = call->in[LOGITS], *t = call->in[TARGET], *w = call->in[WEIGHT];
     char xs[SONDE_SHAPE_TEXT], ts[SONDE_SHAPE_TEXT];
     SONDE_TRY(need_float(call, LOGITS));
-    sonde_shape_text(xs, x->ndim, x->shape);
-    sonde_shape_text(ts, t->ndim, t->shape);
     if (x->ndim < 1)
         return sonde_fail(SONDE_ESHAPE, "cross_entropy: expected logits [N, C] or [N, C, ...], got a single number");
-    const int axis = class_axis(x);
     if (!(args->loop.smoothing >= 0 && args->loop.smoothing <= 1))
         return sonde_fail(SONDE_EARG, "cross_entropy: label_smoothing must be between 0 and 1, got %g",
                           args->loop.smoothing);
     args->soft = sonde_dtype_is_float(t->dtype);
     if (args->soft) {
         if (!sonde_tensor_same_shape(x, t))
-            return sonde_fail(SONDE_ESHAPE, "cross_entropy: logits %s with probabilities %s%s", xs, ts,
+            return sonde_fail(SONDE_ESHAPE, "cross_entropy: logits %s with probabilities %s%s",
+                              sonde_shape_text(xs, x->ndim, x->shape), sonde_shape_text(ts, t->ndim, t->shape),
                               t->ndim == x->ndim - 1 ? " (class labels must be int64)" : "");
         if (t->dtype != x->dtype)
             return sonde_fail(SONDE_EDTYPE, "cross_entropy: logits are %s, the target %s", sonde_dtype_name(x->dtype),
@@ -94,20 +36,10 @@ static sonde_status entropy_shape(sonde_call *call)
         if (call->recording && t->requires_grad)
             return sonde_fail(SONDE_EARG, "cross_entropy: the target requires a gradient; give it detached");
     } else {
-        bool fits = t->ndim == x->ndim - 1;
-        for (int d = 0; fits && d < t->ndim; d++) fits = t->shape[d] == x->shape[d < axis ? d : d + 1];
-        if (!fits)
-            return sonde_fail(SONDE_ESHAPE, "cross_entropy: logits %s want one label per row, got labels %s", xs, ts);
-        SONDE_TRY(check_labels(t, x->shape[axis], args->loop.ignore_index));
+        SONDE_TRY(sonde_loss_check_labels("cross_entropy", x, t, args->loop.ignore_index));
     }
-    if (w && (w->ndim != 1 || w->shape[0] != x->shape[axis] || w->dtype != x->dtype))
-        return sonde_fail(SONDE_ESHAPE, "cross_entropy: weight must be a %s tensor [%lld], one number a class",
-                          sonde_dtype_name(x->dtype), (long long)x->shape[axis]);
-    call->out_dtype[0] = x->dtype;
-    call->out_ndim[0] = 0;
-    if (args->reduction == SONDE_LOSS_NONE)
-        for (int d = 0; d < x->ndim; d++)
-            if (d != axis) call->out_shape[0][call->out_ndim[0]++] = x->shape[d];
+    SONDE_TRY(sonde_loss_check_weight("cross_entropy", x, w));
+    sonde_loss_declare_rows(call, x, args->reduction);
     return SONDE_OK;
 }
 
@@ -115,17 +47,16 @@ static sonde_status entropy_forward(sonde_call *call)
 {
     entropy_args *args = call->args;
     sonde_tensor *x, *each, *p;
-    const layout l = layout_around(call->in[LOGITS]->ndim, call->in[LOGITS]->shape, class_axis(call->in[LOGITS]),
-                                   class_axis(call->in[LOGITS]));
+    const layout l = sonde_loss_class_layout(call->in[LOGITS]);
     const int64_t rows = l.outer * l.inner;
     const sonde_loops *loops = sonde_loops_of(call->in[LOGITS]->dtype);
     SONDE_TRY(sonde_tensor_like(&p, call->in[LOGITS]));
     call->extra[call->n_extra++] = p;
-    SONDE_TRY(keep_ready(call, call->in[TARGET]));
-    if (call->in[WEIGHT]) SONDE_TRY(keep_ready(call, call->in[WEIGHT]));
+    SONDE_TRY(sonde_loss_keep(call, call->in[TARGET]));
+    if (call->in[WEIGHT]) SONDE_TRY(sonde_loss_keep(call, call->in[WEIGHT]));
     const void *target = sonde_tensor_data(call->extra[KEPT_TARGET]);
     const void *weight = call->in[WEIGHT] ? sonde_tensor_data(call->extra[KEPT_WEIGHT]) : NULL;
-    SONDE_TRY(element_losses(&each, call, args->reduction, 1, &rows));
+    SONDE_TRY(sonde_loss_elements(&each, call, args->reduction, 1, &rows));
     sonde_status status = sonde_tensor_contiguous(&x, call->in[LOGITS]);
     if (status == SONDE_OK) {
         args->divisor = (double)rows;
@@ -135,7 +66,7 @@ static sonde_status entropy_forward(sonde_call *call)
         else
             args->divisor = loops->cross_entropy(sonde_tensor_data(each), sonde_tensor_data(p), sonde_tensor_data(x),
                                                  target, weight, l.outer, l.n, l.inner, &args->loop);
-        if (args->reduction != SONDE_LOSS_NONE) reduce_to(call->out[0], each, args->reduction, args->divisor);
+        sonde_loss_reduce(call, each, args->reduction, args->divisor);
         sonde_tensor_release(x);
     }
     sonde_tensor_release(each);
@@ -150,7 +81,7 @@ static sonde_status entropy_backward(sonde_node *node)
     const sonde_tensor *weights = sonde_node_extra(node, KEPT_WEIGHT);
     const void *target = sonde_tensor_data(sonde_node_extra(node, KEPT_TARGET));
     const void *weight = weights ? sonde_tensor_data(weights) : NULL;
-    const layout l = layout_around(p->ndim, p->shape, class_axis(p), class_axis(p));
+    const layout l = sonde_loss_class_layout(p);
     const bool one = args->reduction != SONDE_LOSS_NONE;
     const double scale = args->reduction == SONDE_LOSS_MEAN ? 1 / args->divisor : 1;
     bool add;
@@ -210,11 +141,11 @@ static sonde_status pair_forward(sonde_call *call, void (*fill)(const sonde_call
     const sonde_loss_reduction reduction = ((const pair_args *)call->args)->reduction;
     sonde_tensor *each;
     for (int i = 0; i < call->n_in; i++)
-        if (call->in[i]) SONDE_TRY(keep_ready(call, call->in[i]));
+        if (call->in[i]) SONDE_TRY(sonde_loss_keep(call, call->in[i]));
     const int64_t n = sonde_tensor_numel(call->in[0]);
-    SONDE_TRY(element_losses(&each, call, reduction, 1, &n));
+    SONDE_TRY(sonde_loss_elements(&each, call, reduction, 1, &n));
     fill(call, sonde_tensor_data(each), (size_t)n);
-    if (reduction != SONDE_LOSS_NONE) reduce_to(call->out[0], each, reduction, (double)n);
+    sonde_loss_reduce(call, each, reduction, (double)n);
     sonde_tensor_release(each);
     return SONDE_OK;
 }

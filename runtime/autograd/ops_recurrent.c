@@ -14,9 +14,15 @@ sonde_status sonde_recurrent_open(recurrent_run *run, sonde_tensor *const *in, c
                                   sonde_tensor *y)
 {
     const int64_t hidden = y->shape[2];
-    *run = (recurrent_run){.args = args, .loops = sonde_recurrent_loops_of(y->dtype), .dtype = y->dtype,
-                           .steps = y->shape[0], .batch = y->shape[1], .inputs = in[X]->shape[2], .hidden = hidden,
-                           .gates = gates_of(args), .y = sonde_tensor_data(y)};
+    *run = (recurrent_run){.args = args,
+                           .loops = sonde_recurrent_loops_of(y->dtype),
+                           .dtype = y->dtype,
+                           .steps = y->shape[0],
+                           .batch = y->shape[1],
+                           .inputs = in[X]->shape[2],
+                           .hidden = hidden,
+                           .gates = gates_of(args),
+                           .y = sonde_tensor_data(y)};
     run->width = args->kind == SONDE_RNN ? hidden : args->kind == SONDE_LSTM ? 5 * hidden : 4 * hidden;
     run->norm_width = in[NORM_IH] ? 9 * hidden + 3 : 0;
     run->zeros = sonde_alloc_zeroed((size_t)hidden * sonde_dtype_size(y->dtype));
@@ -47,8 +53,8 @@ void sonde_recurrent_gather(const recurrent_run *run, char *block, int64_t t)
 /* ---- shapes ----------------------------------------------------------------------------------------------- */
 
 static const char *const input_names[INPUTS] = {
-    "the input", "h0", "c0", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "the peephole weight", "norm_ih", "norm_hh",
-    "norm_c", "norm_c_bias", "the mask", "lengths"};
+    "the input",           "h0",      "c0",      "weight_ih", "weight_hh",   "bias_ih",  "bias_hh",
+    "the peephole weight", "norm_ih", "norm_hh", "norm_c",    "norm_c_bias", "the mask", "lengths"};
 
 static sonde_status check_shape(const sonde_call *call, int input, int ndim, int64_t rows, int64_t columns)
 {
@@ -61,7 +67,8 @@ static sonde_status check_shape(const sonde_call *call, int input, int ndim, int
     if (t->ndim == ndim && t->shape[0] == rows && (ndim == 1 || t->shape[1] == columns)) return SONDE_OK;
     char want[SONDE_SHAPE_TEXT], got[SONDE_SHAPE_TEXT];
     return sonde_fail(SONDE_ESHAPE, "expected %s %s, got %s", input_names[input],
-                      sonde_shape_text(want, ndim, (int64_t[]){rows, columns}), sonde_shape_text(got, t->ndim, t->shape));
+                      sonde_shape_text(want, ndim, (int64_t[]){rows, columns}),
+                      sonde_shape_text(got, t->ndim, t->shape));
 }
 
 static sonde_status check_lengths(const sonde_tensor *lengths, int64_t steps)
@@ -80,7 +87,8 @@ static sonde_status check_options(const sonde_call *call, const sonde_recurrent_
 {
     const bool lstm = args->kind == SONDE_LSTM;
     if (!(args->leak > 0 && args->leak <= 1) || (args->leak < 1 && args->kind != SONDE_RNN))
-        return sonde_fail(SONDE_EARG, "leak must be above 0 and at most 1, and 1 unless this is an RNN, got %g", args->leak);
+        return sonde_fail(SONDE_EARG, "leak must be above 0 and at most 1, and 1 unless this is an RNN, got %g",
+                          args->leak);
     if (!(args->clip >= 0)) return sonde_fail(SONDE_EARG, "the clipping norm must not be negative, got %g", args->clip);
     if ((args->kind == SONDE_GRU && args->activation != SONDE_SQUASH_TANH) ||
         (lstm && args->activation == SONDE_SQUASH_LINEAR))
@@ -98,8 +106,10 @@ static sonde_status check_inputs(const sonde_call *call, int64_t gates)
     const sonde_tensor *x = call->in[X], *w = call->in[WEIGHT_HH];
     char got[SONDE_SHAPE_TEXT];
     if (x->ndim != 3 || x->shape[0] < 1 || x->shape[1] < 1)
-        return sonde_fail(SONDE_ESHAPE, "expected an input [steps, batch, features] with at least one step and one sample, "
-                          "got %s", sonde_shape_text(got, x->ndim, x->shape));
+        return sonde_fail(SONDE_ESHAPE,
+                          "expected an input [steps, batch, features] with at least one step and one sample, "
+                          "got %s",
+                          sonde_shape_text(got, x->ndim, x->shape));
     if (w->ndim != 2 || w->shape[1] < 1 || w->shape[0] / gates != w->shape[1])
         return sonde_fail(SONDE_ESHAPE, "expected weight_hh [%lld * hidden, hidden], got %s", (long long)gates,
                           sonde_shape_text(got, w->ndim, w->shape));
@@ -147,10 +157,10 @@ typedef struct forward {
     char *state;            /* [B, H]: the h that enters weight_hh, where it is no block of y or h0 */
 } forward;
 
-/* c [B, n·H] (+)= a [B, H] · (gates first.. of weight_hh)ᵀ. OpenBLAS packs operands above a million multiplications, which
- * costs more than it gains for a few rows: such products are taken gate by gate where that keeps below it. */
-static void multiply_hidden(const forward *f, char *c, int64_t ldc, const char *a, int64_t lda, int64_t first, int64_t n,
-                            bool add)
+/* c [B, n·H] (+)= a [B, H] · (gates first.. of weight_hh)ᵀ. OpenBLAS packs operands above a million multiplications,
+ * which costs more than it gains for a few rows: such products are taken gate by gate where that keeps below it. */
+static void multiply_hidden(const forward *f, char *c, int64_t ldc, const char *a, int64_t lda, int64_t first,
+                            int64_t n, bool add)
 {
     const recurrent_run *run = &f->run;
     const int64_t h = run->hidden, all = run->gates * h;
@@ -181,8 +191,10 @@ static const char *entering(const forward *f, int64_t s, int64_t t)
 
 static void store(const recurrent_run *run, char *base, int64_t at, double value)
 {
-    if (run->dtype == SONDE_FLOAT32) ((float *)(void *)base)[at] = (float)value;
-    else ((double *)(void *)base)[at] = value;
+    if (run->dtype == SONDE_FLOAT32)
+        ((float *)(void *)base)[at] = (float)value;
+    else
+        ((double *)(void *)base)[at] = value;
 }
 
 /* gates = norm_ih · normalised(W_ih x) + norm_hh · normalised(W_hh h), of one row */
@@ -210,7 +222,8 @@ static void lstm_row(const forward *f, int64_t t, int64_t b)
     char *gates = row_of(run, run->kept, run->width, t, b), *cell = elements(run, gates, 4 * h), *z = cell;
     char *y = row_of(run, run->y, h, t, b), *norm = run->norm ? row_of(run, run->norm, run->norm_width, t, b) : NULL;
     if (norm) normalize_gates(run, gates, norm);
-    run->loops->lstm_cell(gates, cell, f->bias, before(run, true, t, b), data_of(run, PEEPHOLE), h, run->args->activation);
+    run->loops->lstm_cell(gates, cell, f->bias, before(run, true, t, b), data_of(run, PEEPHOLE), h,
+                          run->args->activation);
     if (norm) { /* z = norm_c · normalised(c) + norm_c_bias, in y's row for a moment */
         char *normalized = elements(run, norm, 8 * h);
         memcpy(normalized, cell, (size_t)h * sonde_dtype_size(run->dtype));
@@ -230,15 +243,19 @@ static void enter_hidden(const forward *f, int64_t t, const char *h)
     char *gates = row_of(run, run->kept, run->width, t, 0), *m = elements(run, gates, 3 * n);
     if (run->norm) {
         char *target = elements(run, row_of(run, run->norm, run->norm_width, t, 0), 4 * n);
-        if (h) multiply_hidden(f, target, run->norm_width, h, n, 0, 4, false);
-        else zero_columns(run, target, run->norm_width, 4 * n);
+        if (h)
+            multiply_hidden(f, target, run->norm_width, h, n, 0, 4, false);
+        else
+            zero_columns(run, target, run->norm_width, 4 * n);
     } else if (run->args->kind != SONDE_GRU) {
         if (h) multiply_hidden(f, gates, run->width, h, n, 0, run->gates, true);
     } else {
         if (h) multiply_hidden(f, gates, run->width, h, n, 0, 2, true);
         if (!run->args->reset_after) return;
-        if (h) multiply_hidden(f, m, run->width, h, n, 2, 1, false);
-        else zero_columns(run, m, run->width, n);
+        if (h)
+            multiply_hidden(f, m, run->width, h, n, 2, 1, false);
+        else
+            zero_columns(run, m, run->width, n);
     }
 }
 
@@ -252,7 +269,8 @@ static void gru_rows(const forward *f, int64_t t, const char *entering_h)
         run->loops->gru_gates(elements(run, gates, b * run->width), f->bias,
                               entering_h ? elements(run, entering_h, b * h) : run->zeros, h, after);
     if (!after && entering_h)
-        multiply_hidden(f, elements(run, gates, 2 * h), run->width, elements(run, gates, 3 * h), run->width, 2, 1, true);
+        multiply_hidden(f, elements(run, gates, 2 * h), run->width, elements(run, gates, 3 * h), run->width, 2, 1,
+                        true);
     for (int64_t b = 0; b < run->batch; b++)
         if (t < length_of(run, b))
             run->loops->gru_output(row_of(run, run->y, h, t, b), elements(run, gates, b * run->width), f->bias,
@@ -298,7 +316,8 @@ static void final_states(const recurrent_run *run, sonde_call *call)
     for (int64_t b = 0; b < run->batch; b++) {
         const int64_t t = last_time(run, b);
         const char *cell = elements(run, row_of(run, run->kept, run->width, t, b), 4 * run->hidden);
-        memcpy(elements(run, sonde_tensor_data(call->out[1]), b * run->hidden), row_of(run, run->y, run->hidden, t, b), bytes);
+        memcpy(elements(run, sonde_tensor_data(call->out[1]), b * run->hidden), row_of(run, run->y, run->hidden, t, b),
+               bytes);
         if (call->n_out > 2) memcpy(elements(run, sonde_tensor_data(call->out[2]), b * run->hidden), cell, bytes);
     }
 }
@@ -354,11 +373,13 @@ static void free_args(void *args)
 }
 
 #define ROW(what, outputs)                                                                                             \
-    {.name = what, .n_out = outputs, .args_size = sizeof(recurrent_args), .shape = recurrent_shape,                    \
-     .saves = (SONDE_SAVE_ALL_IN & ~(1u << BIAS_IH | 1u << BIAS_HH)) | SONDE_SAVE_OUT0, .forward = recurrent_forward,  \
-     .backward = sonde_recurrent_backward, .free_args = free_args}
-static const sonde_op recurrent_rows[] = {[SONDE_RNN] = ROW("rnn", 2), [SONDE_LSTM] = ROW("lstm", 3),
-                                          [SONDE_GRU] = ROW("gru", 2)};
+    {                                                                                                                  \
+        .name = what, .n_out = outputs, .args_size = sizeof(recurrent_args), .shape = recurrent_shape,                 \
+        .saves = (SONDE_SAVE_ALL_IN & ~(1u << BIAS_IH | 1u << BIAS_HH)) | SONDE_SAVE_OUT0,                             \
+        .forward = recurrent_forward, .backward = sonde_recurrent_backward, .free_args = free_args                     \
+    }
+static const sonde_op recurrent_rows[] = {
+    [SONDE_RNN] = ROW("rnn", 2), [SONDE_LSTM] = ROW("lstm", 3), [SONDE_GRU] = ROW("gru", 2)};
 
 sonde_status sonde_recurrent(sonde_tensor *out[3], sonde_tensor *const in[SONDE_RECURRENT_INPUTS],
                              const sonde_recurrent_args *args)
@@ -372,6 +393,8 @@ sonde_status sonde_watch_hidden_grad(sonde_tensor *y, sonde_hidden_watcher watch
 {
     sonde_node *node = y->autograd ? y->autograd->node : NULL;
     if (!node || node->spent || node->op->backward != sonde_recurrent_backward)
-        return sonde_fail(SONDE_EARG, "the tensor to watch was not made by a recurrent operator that records gradients");
-    return sonde_hooks_add(&((recurrent_args *)node->args)->watchers, (sonde_callback)watcher, context, free_context, out);
+        return sonde_fail(SONDE_EARG,
+                          "the tensor to watch was not made by a recurrent operator that records gradients");
+    return sonde_hooks_add(&((recurrent_args *)node->args)->watchers, (sonde_callback)watcher, context, free_context,
+                           out);
 }

@@ -1,6 +1,6 @@
-/* Backward through time. Steps are walked from the last taken to the first; the gradients of the pre-activations, `d`, are
- * held for a chunk of steps, long enough for the products that give the weights' and the input's gradients to be large
- * ones, short enough not to double the memory that forward keeps.
+/* Backward through time. Steps are walked from the last taken to the first; the gradients of the pre-activations, `d`,
+ * are held for a chunk of steps, long enough for the products that give the weights' and the input's gradients to be
+ * large ones, short enough not to double the memory that forward keeps.
  */
 #include "autograd/recurrent.h"
 #include "autograd/rows.h"
@@ -70,8 +70,13 @@ static sonde_status show(const backward *bw, int64_t t, bool cell)
 {
     if (bw->watchers->n == 0) return SONDE_OK;
     const recurrent_run *run = &bw->run;
-    const sonde_hidden_grad gradient = {.time = t, .steps = run->steps, .cell = cell, .dtype = run->dtype,
-                                        .batch = run->batch, .hidden = run->hidden, .data = cell ? bw->dc : bw->dh};
+    const sonde_hidden_grad gradient = {.time = t,
+                                        .steps = run->steps,
+                                        .cell = cell,
+                                        .dtype = run->dtype,
+                                        .batch = run->batch,
+                                        .hidden = run->hidden,
+                                        .data = cell ? bw->dc : bw->dh};
     sonde_status status = SONDE_OK;
     sonde_hook_walk walk = sonde_hooks_walk(bw->watchers);
     for (sonde_handle *h; status == SONDE_OK && (h = sonde_hooks_next(&walk));)
@@ -171,8 +176,9 @@ static void multiply_back(const backward *bw, char *c, int64_t ldc, const char *
     const double one = (double)run->batch * (double)h * (double)h;
     const bool split = one <= 1e6 && one * (double)n > 1e6;
     for (int64_t g = 0; g < (split ? n : 1); g++)
-        sonde_matmul_kernel(run->dtype, c, elements(run, d, g * h), elements(run, data_of(run, WEIGHT_HH), (weights + g) * h * h),
-                            run->batch, h, split ? h : n * h, bw->d_width, h, ldc, false, false, add || g > 0);
+        sonde_matmul_kernel(run->dtype, c, elements(run, d, g * h),
+                            elements(run, data_of(run, WEIGHT_HH), (weights + g) * h * h), run->batch, h,
+                            split ? h : n * h, bw->d_width, h, ldc, false, false, add || g > 0);
 }
 
 /* Where the reset comes before the product: dm = da_n W_hn, which leads to r and to h. */
@@ -239,12 +245,12 @@ static sonde_status step_back(const backward *bw, int64_t s)
 /* ---- the gradients of a chunk ----------------------------------------------------------------------------------- */
 
 /* gradient of `input`, rows from `to` on (+)= dᵀ b, over `rows` rows */
-static void weight_product(backward *bw, int input, int64_t to, const char *d, int64_t n, const char *b, int64_t columns,
-                           int64_t ldb, int64_t rows)
+static void weight_product(backward *bw, int input, int64_t to, const char *d, int64_t n, const char *b,
+                           int64_t columns, int64_t ldb, int64_t rows)
 {
     const recurrent_run *run = &bw->run;
-    sonde_matmul_kernel(run->dtype, elements(run, bw->gradient[input], to * columns), d, b, n, columns, rows, bw->d_width,
-                        ldb, columns, true, false, bw->add[input]);
+    sonde_matmul_kernel(run->dtype, elements(run, bw->gradient[input], to * columns), d, b, n, columns, rows,
+                        bw->d_width, ldb, columns, true, false, bw->add[input]);
 }
 
 /* dW_hh += d_hiddenᵀ h; of a GRU the last gate's part is taken from where the reset is. */
@@ -322,8 +328,8 @@ static void chunk_gradients(backward *bw, int64_t steps)
     }
     if (bw->gradient[X]) /* dX (+)= d W_ih */
         sonde_matmul_kernel(run->dtype, row_of(run, bw->gradient[X], run->inputs, bw->from, 0), bw->d,
-                            data_of(run, WEIGHT_IH), rows, run->inputs, all, bw->d_width, run->inputs, run->inputs, false,
-                            false, bw->add[X]);
+                            data_of(run, WEIGHT_IH), rows, run->inputs, all, bw->d_width, run->inputs, run->inputs,
+                            false, false, bw->add[X]);
 }
 
 /* ---- all of it ------------------------------------------------------------------------------------------------- */
@@ -354,7 +360,7 @@ static int64_t lay_out(backward *bw)
     return used;
 }
 
-/* The buffers of the gradients asked for. What is summed up row by row starts from zero; products overwrite at first. */
+/* The buffers of the gradients asked for. What is summed row by row starts from zero; products overwrite at first. */
 static sonde_status find_targets(backward *bw)
 {
     for (int i = 0; i < INPUTS; i++) {

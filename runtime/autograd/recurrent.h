@@ -1,8 +1,8 @@
 /* recurrent — what forward and backward of the recurrent operators share. Private to room autograd.
  *
- * Kept rows (one for each step and sample) hold the gates' values, each a run of H: RNN [a] (where leak is 1 this is y's
- * row), LSTM [i f g o c], GRU [r z n m]. Rows of the normalisation: [W_ih x: 4H] [W_hh h: 4H] [c: H], all normalised, and
- * the three factors 1/std.
+ * Kept rows (one for each step and sample) hold the gates' values, each a run of H: RNN [a] (where leak is 1 this is
+ * y's row), LSTM [i f g o c], GRU [r z n m]. Rows of the normalisation: [W_ih x: 4H] [W_hh h: 4H] [c: H], all
+ * normalised, and the three factors 1/std.
  */
 #ifndef SONDE_AUTOGRAD_RECURRENT_H
 #define SONDE_AUTOGRAD_RECURRENT_H
@@ -13,11 +13,21 @@
 
 /* The short names of the inputs. */
 enum {
-    X = SONDE_RECURRENT_X, H0 = SONDE_RECURRENT_H0, C0 = SONDE_RECURRENT_C0, WEIGHT_IH = SONDE_RECURRENT_WEIGHT_IH,
-    WEIGHT_HH = SONDE_RECURRENT_WEIGHT_HH, BIAS_IH = SONDE_RECURRENT_BIAS_IH, BIAS_HH = SONDE_RECURRENT_BIAS_HH,
-    PEEPHOLE = SONDE_RECURRENT_PEEPHOLE, NORM_IH = SONDE_RECURRENT_NORM_IH, NORM_HH = SONDE_RECURRENT_NORM_HH,
-    NORM_C = SONDE_RECURRENT_NORM_C, NORM_C_BIAS = SONDE_RECURRENT_NORM_C_BIAS, MASK = SONDE_RECURRENT_MASK,
-    LENGTHS = SONDE_RECURRENT_LENGTHS, INPUTS = SONDE_RECURRENT_INPUTS
+    X = SONDE_RECURRENT_X,
+    H0 = SONDE_RECURRENT_H0,
+    C0 = SONDE_RECURRENT_C0,
+    WEIGHT_IH = SONDE_RECURRENT_WEIGHT_IH,
+    WEIGHT_HH = SONDE_RECURRENT_WEIGHT_HH,
+    BIAS_IH = SONDE_RECURRENT_BIAS_IH,
+    BIAS_HH = SONDE_RECURRENT_BIAS_HH,
+    PEEPHOLE = SONDE_RECURRENT_PEEPHOLE,
+    NORM_IH = SONDE_RECURRENT_NORM_IH,
+    NORM_HH = SONDE_RECURRENT_NORM_HH,
+    NORM_C = SONDE_RECURRENT_NORM_C,
+    NORM_C_BIAS = SONDE_RECURRENT_NORM_C_BIAS,
+    MASK = SONDE_RECURRENT_MASK,
+    LENGTHS = SONDE_RECURRENT_LENGTHS,
+    INPUTS = SONDE_RECURRENT_INPUTS
 };
 
 typedef struct recurrent_args { /* a node's */
@@ -30,11 +40,11 @@ typedef struct recurrent_run {
     const sonde_recurrent_loops *loops;
     sonde_dtype dtype;
     int64_t steps, batch, inputs, hidden;
-    int64_t gates;                /* of the weights: RNN 1, LSTM 4, GRU 3 */
-    int64_t width, norm_width;    /* of a kept row; of a normalisation's row, 0 without */
-    sonde_tensor *t[INPUTS];      /* contiguous, one reference each */
-    char *y, *kept, *norm;        /* borrowed */
-    char *zeros;                  /* H of them; owned */
+    int64_t gates;             /* of the weights: RNN 1, LSTM 4, GRU 3 */
+    int64_t width, norm_width; /* of a kept row; of a normalisation's row, 0 without */
+    sonde_tensor *t[INPUTS];   /* contiguous, one reference each */
+    char *y, *kept, *norm;     /* borrowed */
+    char *zeros;               /* H of them; owned */
 } recurrent_run;
 
 /* in: as they are; y [T, B, H] and extras belong to the caller. On failure there is nothing to close. */

@@ -84,14 +84,18 @@ static int f_recurrent(lua_State *L)
 void sonde_bind_nn_recurrent(lua_State *L)
 {
     static const sonde_bind_row rows[] = {
-        {"RNN", SONDE_RNN * 2 + LAYER},   {"RNNCell", SONDE_RNN * 2 + CELL},   {"LSTM", SONDE_LSTM * 2 + LAYER},
-        {"LSTMCell", SONDE_LSTM * 2 + CELL}, {"GRU", SONDE_GRU * 2 + LAYER}, {"GRUCell", SONDE_GRU * 2 + CELL},
+        {"RNN", SONDE_RNN * 2 + LAYER},
+        {"RNNCell", SONDE_RNN * 2 + CELL},
+        {"LSTM", SONDE_LSTM * 2 + LAYER},
+        {"LSTMCell", SONDE_LSTM * 2 + CELL},
+        {"GRU", SONDE_GRU * 2 + LAYER},
+        {"GRUCell", SONDE_GRU * 2 + CELL},
         {NULL, 0},
     };
     sonde_bind_add_rows(L, "nn.", f_recurrent, rows);
 }
 
-/* ---- dL/dh_t ------------------------------------------------------------------------------------------------------ */
+/* ---- dL/dh_t ------------------------------------------------------------------------------------------ */
 
 typedef struct hidden_call {
     const sonde_bind_callback *callback;
@@ -142,8 +146,7 @@ int sonde_bind_nn_hidden_hook(lua_State *L)
     sonde_bind_arg_function(&args, 0);
     sonde_handle **out = (sonde_handle **)sonde_bind_new(L, &sonde_bind_kind_handle);
     sonde_bind_callback *callback = sonde_bind_callback_new(L, sonde_bind_arg_index(&args, 0), 1);
-    sonde_status status =
-        sonde_recurrent_watch(m, hidden_hook, callback, sonde_bind_callback_free, out);
+    sonde_status status = sonde_recurrent_watch(m, hidden_hook, callback, sonde_bind_callback_free, out);
     if (status != SONDE_OK) sonde_bind_callback_free(callback);
     sonde_bind_check(L, status);
     return 1;

@@ -3,9 +3,9 @@
 #include <limits.h>
 #include <math.h>
 
-extern void dgeev_(const char *jobvl, const char *jobvr, const int *n, double *a, const int *lda, double *wr, double *wi,
-                   double *vl, const int *ldvl, double *vr, const int *ldvr, double *work, const int *lwork, int *info,
-                   size_t length_jobvl, size_t length_jobvr);
+extern void dgeev_(const char *jobvl, const char *jobvr, const int *n, double *a, const int *lda, double *wr,
+                   double *wi, double *vl, const int *ldvl, double *vr, const int *ldvr, double *work, const int *lwork,
+                   int *info, size_t length_jobvl, size_t length_jobvr);
 extern void dgels_(const char *trans, const int *m, const int *n, const int *nrhs, double *a, const int *lda, double *b,
                    const int *ldb, double *work, const int *lwork, int *info, size_t length_trans);
 
@@ -14,10 +14,12 @@ sonde_status sonde_linalg_spectral_radius(double *out, double *a, int64_t n)
     enum { BLOCK = 8 }; /* times n: the work space; LAPACK asks for at least 3 */
     *out = 0;
     if (n < 0 || n > INT_MAX / BLOCK)
-        return sonde_fail(SONDE_ENOMEM, "the eigenvalues of a matrix of %lld rows need more work space than LAPACK can address",
+        return sonde_fail(SONDE_ENOMEM,
+                          "the eigenvalues of a matrix of %lld rows need more work space than LAPACK can address",
                           (long long)n);
     for (int64_t i = 0; i < n * n; i++)
-        if (!isfinite(a[i])) return sonde_fail(SONDE_EARG, "a matrix with elements that are not finite has no eigenvalues");
+        if (!isfinite(a[i]))
+            return sonde_fail(SONDE_EARG, "a matrix with elements that are not finite has no eigenvalues");
     if (n == 0) return SONDE_OK;
     double *memory = sonde_alloc((2 + BLOCK) * (size_t)n * sizeof *memory);
     if (!memory) return SONDE_ENOMEM;
@@ -34,7 +36,8 @@ sonde_status sonde_linalg_least_squares(double *a, double *b, int64_t rows, int6
 {
     enum { BLOCK = 64 }; /* as in QR */
     if (columns < 1 || rows < columns || rights < 1)
-        return sonde_fail(SONDE_EARG, "least squares of a %lld by %lld matrix: expected at least as many rows as columns",
+        return sonde_fail(SONDE_EARG,
+                          "least squares of a %lld by %lld matrix: expected at least as many rows as columns",
                           (long long)rows, (long long)columns);
     const int64_t work_size = columns + (columns > rights ? columns : rights) * BLOCK;
     if (rows > INT_MAX || rights > INT_MAX || work_size > INT_MAX)

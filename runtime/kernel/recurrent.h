@@ -1,7 +1,7 @@
 /* recurrent — what the recurrent operators of room autograd run on. The contract of kernel.h holds here too.
  *
- * Each function does one row: one sample at one time step, n hidden units. `gates` and `da` hold one run of n elements per
- * gate, one after the other; a gate's run receives its pre-activation without bias and is overwritten by its value.
+ * Each function does one row: one sample at one time step, n hidden units. `gates` and `da` hold one run of n elements
+ * per gate, one after the other; a gate's run receives its pre-activation without bias and is overwritten by its value.
  * Backward functions turn the gradient of the values into that of the pre-activations, `da`.
  */
 #ifndef SONDE_KERNEL_RECURRENT_H
@@ -26,8 +26,8 @@ typedef struct sonde_recurrent_loops {
     void (*lstm_output_backward)(void *da_o, void *dz, const void *dh, const void *o, const void *z, int64_t n,
                                  sonde_squash phi);
     /* da (i, f, g; o is there) from dc, the whole derivative by c, which becomes that by c_prev */
-    void (*lstm_cell_backward)(void *da, void *dc, const void *gates, const void *c_prev, const void *peephole, int64_t n,
-                               sonde_squash phi);
+    void (*lstm_cell_backward)(void *da, void *dc, const void *gates, const void *c_prev, const void *peephole,
+                               int64_t n, sonde_squash phi);
 
     /* gates r, z, n, m. First r and z and, where the reset comes before the product, m = r h_prev; else m is the
      * product of h_prev already, without bias */
@@ -44,8 +44,8 @@ typedef struct sonde_recurrent_loops {
     /* dx from dy, the derivative by the normalised x; dx may be dy */
     void (*normalize_backward)(void *dx, const void *dy, const void *x, double inverse, int64_t n);
 
-    void (*add)(void *y, const void *x, int64_t n);                             /* y += x */
-    void (*scale)(void *y, double factor, int64_t n);                           /* y *= factor */
+    void (*add)(void *y, const void *x, int64_t n);                               /* y += x */
+    void (*scale)(void *y, double factor, int64_t n);                             /* y *= factor */
     void (*multiply)(void *y, const void *a, const void *b, int64_t n, bool add); /* y (+)= a b; y may be a */
 } sonde_recurrent_loops;
 

@@ -4,10 +4,10 @@
 
 /* Which input of the operator a parameter is. */
 static const int input_of[ALL] = {
-    [WEIGHT_IH] = SONDE_RECURRENT_WEIGHT_IH, [WEIGHT_HH] = SONDE_RECURRENT_WEIGHT_HH,
-    [BIAS_IH] = SONDE_RECURRENT_BIAS_IH,     [BIAS_HH] = SONDE_RECURRENT_BIAS_HH,
-    [PEEPHOLE] = SONDE_RECURRENT_PEEPHOLE,   [NORM_IH] = SONDE_RECURRENT_NORM_IH,
-    [NORM_HH] = SONDE_RECURRENT_NORM_HH,     [NORM_C] = SONDE_RECURRENT_NORM_C,
+    [WEIGHT_IH] = SONDE_RECURRENT_WEIGHT_IH,     [WEIGHT_HH] = SONDE_RECURRENT_WEIGHT_HH,
+    [BIAS_IH] = SONDE_RECURRENT_BIAS_IH,         [BIAS_HH] = SONDE_RECURRENT_BIAS_HH,
+    [PEEPHOLE] = SONDE_RECURRENT_PEEPHOLE,       [NORM_IH] = SONDE_RECURRENT_NORM_IH,
+    [NORM_HH] = SONDE_RECURRENT_NORM_HH,         [NORM_C] = SONDE_RECURRENT_NORM_C,
     [NORM_C_BIAS] = SONDE_RECURRENT_NORM_C_BIAS,
 };
 
@@ -55,8 +55,8 @@ static sonde_status draw_mask(sonde_tensor **out, sonde_stream *stream, double p
                               const int64_t *shape)
 {
     SONDE_TRY(sonde_tensor_new(out, dtype, ndim, shape));
-    sonde_stream_fill_bernoulli(stream, dtype, sonde_tensor_data(*out), (size_t)sonde_tensor_numel(*out),
-                                1 - p, p < 1 ? 1 / (1 - p) : 0);
+    sonde_stream_fill_bernoulli(stream, dtype, sonde_tensor_data(*out), (size_t)sonde_tensor_numel(*out), 1 - p,
+                                p < 1 ? 1 / (1 - p) : 0);
     return SONDE_OK;
 }
 
@@ -78,8 +78,12 @@ static sonde_status run_direction(sonde_module *m, sonde_tensor *const in[4], in
     sonde_tensor **h0 = &operands[SONDE_RECURRENT_H0], **c0 = &operands[SONDE_RECURRENT_C0];
     sonde_tensor **mask = &operands[SONDE_RECURRENT_MASK];
     for (int64_t k = 0; k < n; k++) operands[input_of[k]] = m->parameters[number * n + k].tensor;
-    const sonde_recurrent_args args = {.kind = o->kind, .activation = o->activation, .reverse = reverse, .leak = o->leak,
-                                       .reset_after = o->reset_after, .clip = o->clip_hidden_grad};
+    const sonde_recurrent_args args = {.kind = o->kind,
+                                       .activation = o->activation,
+                                       .reverse = reverse,
+                                       .leak = o->leak,
+                                       .reset_after = o->reset_after,
+                                       .clip = o->clip_hidden_grad};
     sonde_status status = initial_state(h0, in[1], number);
     if (status == SONDE_OK) status = initial_state(c0, in[2], number);
     if (status == SONDE_OK && m->training && o->recurrent_dropout > 0)
@@ -95,8 +99,8 @@ static sonde_status run_direction(sonde_module *m, sonde_tensor *const in[4], in
 }
 
 /* y [T, B, D·H] of one layer; its final states go to h_n[number].. and c_n[number].. */
-static sonde_status run_layer(sonde_module *m, sonde_tensor *const in[4], int64_t layer, sonde_tensor **y, sonde_tensor **h_n,
-                              sonde_tensor **c_n)
+static sonde_status run_layer(sonde_module *m, sonde_tensor *const in[4], int64_t layer, sonde_tensor **y,
+                              sonde_tensor **h_n, sonde_tensor **c_n)
 {
     const int64_t directions = directions_of(&((const recurrent_state *)m->state)->options);
     sonde_tensor *outputs[2] = {NULL, NULL};
@@ -138,7 +142,7 @@ static sonde_status drop(sonde_module *m, sonde_tensor **y)
     return SONDE_OK;
 }
 
-/* ---- the whole layer ----------------------------------------------------------------------------------------------- */
+/* ---- the whole layer ------------------------------------------------------------------------------------- */
 
 static sonde_status check_input(const sonde_recurrent_options *o, const sonde_tensor *x)
 {
@@ -147,14 +151,15 @@ static sonde_status check_input(const sonde_recurrent_options *o, const sonde_te
     if (fits) return SONDE_OK;
     char got[SONDE_SHAPE_TEXT];
     sonde_shape_text(got, x->ndim, x->shape);
-    const char *axes = o->cell ? "batch" : o->batch_first ? "batch, steps" : "steps, batch", *one = o->cell ? "" : "steps, ";
-    return sonde_fail(SONDE_ESHAPE, "expected input [%s, %lld] or [%s%lld], got %s", axes, (long long)o->input_size, one,
-                      (long long)o->input_size, got);
+    const char *axes = o->batch_first ? "batch, steps" : "steps, batch", *one = o->cell ? "" : "steps, ";
+    if (o->cell) axes = "batch";
+    return sonde_fail(SONDE_ESHAPE, "expected input [%s, %lld] or [%s%lld], got %s", axes, (long long)o->input_size,
+                      one, (long long)o->input_size, got);
 }
 
 /* A state as [layers · D, B, H]: `single`, of a single sequence, lacks the batch axis; a cell's lacks the first one. */
-static sonde_status ready_state(sonde_tensor **out, const sonde_recurrent_options *o, sonde_tensor *state, const char *name,
-                                int64_t batch, bool single)
+static sonde_status ready_state(sonde_tensor **out, const sonde_recurrent_options *o, sonde_tensor *state,
+                                const char *name, int64_t batch, bool single)
 {
     *out = NULL;
     if (!state) return SONDE_OK;
@@ -193,7 +198,8 @@ static sonde_status finish_output(sonde_tensor **out, const sonde_recurrent_opti
 }
 
 /* The final states of all layers as one tensor. */
-static sonde_status finish_state(sonde_tensor **out, const sonde_recurrent_options *o, sonde_tensor *const *states, bool single)
+static sonde_status finish_state(sonde_tensor **out, const sonde_recurrent_options *o, sonde_tensor *const *states,
+                                 bool single)
 {
     const int64_t n = o->num_layers * directions_of(o), batch = states[0]->shape[0];
     int64_t shape[3], *at = shape;
@@ -208,7 +214,7 @@ static sonde_status finish_state(sonde_tensor **out, const sonde_recurrent_optio
     return status;
 }
 
-/* in: x, h0, c0, lengths as [T, B, ..]; in[0] moves from layer to layer. states: room for all final h and c, all NULL. */
+/* in: x, h0, c0, lengths as [T, B, ..]; in[0] moves from layer to layer. states: room for all final h and c. */
 static sonde_status run_layers(sonde_module *m, sonde_tensor *in[4], sonde_tensor **states)
 {
     const sonde_recurrent_options *o = &((const recurrent_state *)m->state)->options;
@@ -223,8 +229,8 @@ static sonde_status run_layers(sonde_module *m, sonde_tensor *in[4], sonde_tenso
     return SONDE_OK;
 }
 
-static sonde_status give_outputs(const sonde_recurrent_options *o, sonde_tensor *y, sonde_tensor *const *states, bool single,
-                                 sonde_values *out)
+static sonde_status give_outputs(const sonde_recurrent_options *o, sonde_tensor *y, sonde_tensor *const *states,
+                                 bool single, sonde_values *out)
 {
     const int64_t n = o->num_layers * directions_of(o);
     if (!o->cell) SONDE_TRY(finish_output(&out->t[out->n], o, y, single));
@@ -237,7 +243,8 @@ static sonde_status give_outputs(const sonde_recurrent_options *o, sonde_tensor 
     return SONDE_OK;
 }
 
-static sonde_status ready_all(const sonde_recurrent_options *o, const sonde_values *in, bool single, sonde_tensor *ready[4])
+static sonde_status ready_all(const sonde_recurrent_options *o, const sonde_values *in, bool single,
+                              sonde_tensor *ready[4])
 {
     const int lengths = o->kind == SONDE_LSTM ? 3 : 2;
     SONDE_TRY(ready_input(&ready[0], o, in->t[0], single));

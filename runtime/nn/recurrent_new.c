@@ -4,10 +4,11 @@
 #include <math.h>
 #include <stdio.h>
 
-static const char *const names[ALL] = {"weight_ih",      "weight_hh",      "bias_ih",       "bias_hh",    "weight_peephole",
-                                       "weight_norm_ih", "weight_norm_hh", "weight_norm_c", "bias_norm_c"};
+static const char *const names[ALL] = {"weight_ih",      "weight_hh",       "bias_ih",
+                                       "bias_hh",        "weight_peephole", "weight_norm_ih",
+                                       "weight_norm_hh", "weight_norm_c",   "bias_norm_c"};
 
-/* ---- making ----------------------------------------------------------------------------------------------------------- */
+/* ---- making --------------------------------------------------------------------------------------------- */
 
 static void describe(const sonde_module *self, char *text, size_t size)
 {
@@ -49,14 +50,17 @@ static sonde_stream *stream(sonde_module *self)
 }
 
 #define CLASS(what, most)                                                                                              \
-    {.name = what, .forward = sonde_recurrent_forward, .free = free_state, .describe = describe, .min_in = 1, .max_in = most, .stream = stream}
+    {                                                                                                                  \
+        .name = what, .forward = sonde_recurrent_forward, .free = free_state, .describe = describe, .min_in = 1,       \
+        .max_in = most, .stream = stream                                                                               \
+    }
 static const sonde_module_class classes[][2] = {
     [SONDE_RNN] = {CLASS("RNN", 3), CLASS("RNNCell", 2)},
     [SONDE_LSTM] = {CLASS("LSTM", 4), CLASS("LSTMCell", 3)},
     [SONDE_GRU] = {CLASS("GRU", 3), CLASS("GRUCell", 2)},
 };
 
-/* Parameter k of one layer in one direction: its shape and the range it is drawn from; false: the options leave it out. */
+/* Parameter k of a layer in one direction: its shape and the range it is drawn from; false: the options omit it. */
 static bool plan(const sonde_recurrent_options *o, int k, int64_t inputs, int *ndim, int64_t shape[2], double range[2])
 {
     const int64_t h = o->hidden_size, all = (o->kind == SONDE_RNN ? 1 : o->kind == SONDE_LSTM ? 4 : 3) * h;
@@ -97,8 +101,14 @@ static sonde_status add_parameters(sonde_module *m, int64_t layer, bool reverse)
 
 sonde_recurrent_options sonde_recurrent_defaults(sonde_recurrent_kind kind, int64_t input_size, int64_t hidden_size)
 {
-    return (sonde_recurrent_options){.kind = kind, .input_size = input_size, .hidden_size = hidden_size, .num_layers = 1,
-                                     .bias = true, .leak = 1, .reset_after = true, .forget_bias = (double)NAN,
+    return (sonde_recurrent_options){.kind = kind,
+                                     .input_size = input_size,
+                                     .hidden_size = hidden_size,
+                                     .num_layers = 1,
+                                     .bias = true,
+                                     .leak = 1,
+                                     .reset_after = true,
+                                     .forget_bias = (double)NAN,
                                      .dtype = SONDE_FLOAT32};
 }
 
@@ -106,23 +116,25 @@ static sonde_status check_options(const sonde_recurrent_options *o, const char *
 {
     const bool lstm = o->kind == SONDE_LSTM;
     if (o->input_size < 1 || o->hidden_size < 1 || o->num_layers < 1)
-        return sonde_fail(SONDE_EARG, "%s: input_size, hidden_size and num_layers must be at least 1, got %lld, %lld and %lld",
+        return sonde_fail(SONDE_EARG,
+                          "%s: input_size, hidden_size and num_layers must be at least 1, got %lld, %lld and %lld",
                           name, (long long)o->input_size, (long long)o->hidden_size, (long long)o->num_layers);
     if (o->hidden_size > INT32_MAX || o->num_layers > INT16_MAX)
         return sonde_fail(SONDE_EARG, "%s: hidden_size must be below 2^31 and num_layers below 2^15", name);
     if (!(o->dropout >= 0 && o->dropout <= 1) || !(o->recurrent_dropout >= 0 && o->recurrent_dropout <= 1))
-        return sonde_fail(SONDE_EARG, "%s: dropout must be between 0 and 1, got %g (dropout) and %g (recurrent_dropout)",
-                          name, o->dropout, o->recurrent_dropout);
+        return sonde_fail(SONDE_EARG,
+                          "%s: dropout must be between 0 and 1, got %g (dropout) and %g (recurrent_dropout)", name,
+                          o->dropout, o->recurrent_dropout);
     if (!(o->leak > 0 && o->leak <= 1))
         return sonde_fail(SONDE_EARG, "%s: leak must be above 0 and at most 1, got %g", name, o->leak);
     if (!(o->clip_hidden_grad >= 0))
         return sonde_fail(SONDE_EARG, "%s: clip_hidden_grad must not be negative, got %g", name, o->clip_hidden_grad);
     if (!lstm && (o->peepholes || o->layer_norm || !isnan(o->forget_bias)))
         return sonde_fail(SONDE_EARG, "%s: peepholes, layer_norm and forget_bias are an LSTM's", name);
-    if (!isnan(o->forget_bias) && !o->bias)
-        return sonde_fail(SONDE_EARG, "%s: forget_bias needs bias = true", name);
+    if (!isnan(o->forget_bias) && !o->bias) return sonde_fail(SONDE_EARG, "%s: forget_bias needs bias = true", name);
     if (!sonde_dtype_is_float(o->dtype))
-        return sonde_fail(SONDE_EDTYPE, "%s: dtype must be float32 or float64, got %s", name, sonde_dtype_name(o->dtype));
+        return sonde_fail(SONDE_EDTYPE, "%s: dtype must be float32 or float64, got %s", name,
+                          sonde_dtype_name(o->dtype));
     return SONDE_OK;
 }
 
@@ -156,5 +168,6 @@ sonde_status sonde_recurrent_watch(sonde_module *m, sonde_recurrent_watcher watc
 {
     if (m->class->forward != sonde_recurrent_forward)
         return sonde_fail(SONDE_EARG, "%s is no recurrent layer: it has no hidden state to watch", m->class->name);
-    return sonde_hooks_add(&((recurrent_state *)m->state)->watchers, (sonde_callback)watcher, context, free_context, out);
+    return sonde_hooks_add(&((recurrent_state *)m->state)->watchers, (sonde_callback)watcher, context, free_context,
+                           out);
 }

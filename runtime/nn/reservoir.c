@@ -54,7 +54,8 @@ sonde_status sonde_init_reservoir_(sonde_tensor *w, sonde_stream *s, int64_t lin
     SONDE_TRY(check_square(w, "reservoir_"));
     const int64_t n = w->shape[0];
     if (links < 1 || links > n)
-        return sonde_fail(SONDE_EARG, "reservoir_: a unit has 1 to %lld links, got %lld", (long long)n, (long long)links);
+        return sonde_fail(SONDE_EARG, "reservoir_: a unit has 1 to %lld links, got %lld", (long long)n,
+                          (long long)links);
     SONDE_TRY(sonde_tensor_zeros(&drawn, SONDE_FLOAT64, 2, w->shape));
     sonde_status status = sonde_tensor_new(&order, SONDE_INT64, 1, &n);
     if (status == SONDE_OK) {
@@ -80,17 +81,19 @@ static sonde_status check_samples(const sonde_tensor *x, const sonde_tensor *y, 
     if (!sonde_dtype_is_float(x->dtype) || !sonde_dtype_is_float(y->dtype))
         return sonde_fail(SONDE_EDTYPE, "ridge takes float tensors, got %s and %s", sonde_dtype_name(x->dtype),
                           sonde_dtype_name(y->dtype));
-    if (x->ndim != 2 || y->ndim != 2 || x->shape[0] != y->shape[0] || x->shape[0] < 1 || x->shape[1] < 1 || y->shape[1] < 1)
+    if (x->ndim != 2 || y->ndim != 2 || x->shape[0] != y->shape[0] || x->shape[0] < 1 || x->shape[1] < 1 ||
+        y->shape[1] < 1)
         return sonde_fail(SONDE_ESHAPE, "ridge takes x [samples, features] and y [samples, outputs], got %s and %s",
                           sonde_shape_text(xs, x->ndim, x->shape), sonde_shape_text(ys, y->ndim, y->shape));
-    if (!(ridge >= 0) || !isfinite(ridge)) return sonde_fail(SONDE_EARG, "ridge: expected a number from 0, got %g", ridge);
+    if (!(ridge >= 0) || !isfinite(ridge))
+        return sonde_fail(SONDE_EARG, "ridge: expected a number from 0, got %g", ridge);
     return SONDE_OK;
 }
 
-/* Stacks √ridge I under the features and 0 under the outputs, which makes least squares of the sum with its penalty; the
- * last column is the constant, which has none. */
-static void build(double *a, double *b, const double *x, const double *y, int64_t samples, int64_t features, int64_t outputs,
-                  double ridge)
+/* Stacks √ridge I under the features and 0 under the outputs, which makes least squares of the sum with its penalty;
+ * the last column is the constant, which has none. */
+static void build(double *a, double *b, const double *x, const double *y, int64_t samples, int64_t features,
+                  int64_t outputs, double ridge)
 {
     const int64_t rows = samples + features;
     for (int64_t j = 0; j <= features; j++)
@@ -102,8 +105,8 @@ static void build(double *a, double *b, const double *x, const double *y, int64_
         for (int64_t i = 0; i < rows; i++) b[j * rows + i] = i < samples ? y[i * outputs + j] : 0;
 }
 
-static sonde_status give_solution(sonde_tensor **weight, sonde_tensor **bias, const double *b, int64_t rows, int64_t features,
-                                  int64_t outputs, sonde_dtype dtype)
+static sonde_status give_solution(sonde_tensor **weight, sonde_tensor **bias, const double *b, int64_t rows,
+                                  int64_t features, int64_t outputs, sonde_dtype dtype)
 {
     sonde_tensor *w = NULL, *c = NULL;
     sonde_status status = sonde_tensor_new(&w, dtype, 2, (int64_t[]){outputs, features});
@@ -121,7 +124,8 @@ static sonde_status give_solution(sonde_tensor **weight, sonde_tensor **bias, co
     return SONDE_OK;
 }
 
-sonde_status sonde_ridge(sonde_tensor **weight, sonde_tensor **bias, const sonde_tensor *x, const sonde_tensor *y, double ridge)
+sonde_status sonde_ridge(sonde_tensor **weight, sonde_tensor **bias, const sonde_tensor *x, const sonde_tensor *y,
+                         double ridge)
 {
     SONDE_TRY(check_samples(x, y, ridge));
     const int64_t samples = x->shape[0], features = x->shape[1], outputs = y->shape[1], rows = samples + features;
@@ -131,11 +135,12 @@ sonde_status sonde_ridge(sonde_tensor **weight, sonde_tensor **bias, const sonde
     if (status == SONDE_OK) status = sonde_tensor_new(&a, SONDE_FLOAT64, 2, (int64_t[]){features + 1, rows});
     if (status == SONDE_OK) status = sonde_tensor_new(&b, SONDE_FLOAT64, 2, (int64_t[]){outputs, rows});
     if (status == SONDE_OK) {
-        build(sonde_tensor_data(a), sonde_tensor_data(b), sonde_tensor_data(xs), sonde_tensor_data(ys), samples, features,
-              outputs, ridge);
+        build(sonde_tensor_data(a), sonde_tensor_data(b), sonde_tensor_data(xs), sonde_tensor_data(ys), samples,
+              features, outputs, ridge);
         status = sonde_linalg_least_squares(sonde_tensor_data(a), sonde_tensor_data(b), rows, features + 1, outputs);
     }
-    if (status == SONDE_OK) status = give_solution(weight, bias, sonde_tensor_data(b), rows, features, outputs, x->dtype);
+    if (status == SONDE_OK)
+        status = give_solution(weight, bias, sonde_tensor_data(b), rows, features, outputs, x->dtype);
     sonde_tensor_release(xs);
     sonde_tensor_release(ys);
     sonde_tensor_release(a);

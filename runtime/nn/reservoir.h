@@ -10,12 +10,13 @@
 sonde_status sonde_spectral_radius(double *out, const sonde_tensor *w);
 /* Multiplies w so that its spectral radius becomes `radius`. EARG where it is 0. */
 sonde_status sonde_init_spectral_radius_(sonde_tensor *w, double radius);
-/* Recurrent weights [n, n]: in each row `links` elements (1..n) at random places from U(-1, 1), the others 0; then scaled
- * to the spectral radius. */
+/* Recurrent weights [n, n]: in each row `links` elements (1..n) at random places from U(-1, 1), the others 0; then
+ * scaled to the spectral radius. */
 sonde_status sonde_init_reservoir_(sonde_tensor *w, sonde_stream *s, int64_t links, double radius);
 
 /* weight [O, F] and bias [O] of least Σ ‖y − x Wᵀ − b‖² + ridge ‖W‖², from x [N, F] and y [N, O]; by QR in float64, in
  * which squaring the condition number, as the normal equations do, is avoided. They have x's dtype. */
-sonde_status sonde_ridge(sonde_tensor **weight, sonde_tensor **bias, const sonde_tensor *x, const sonde_tensor *y, double ridge);
+sonde_status sonde_ridge(sonde_tensor **weight, sonde_tensor **bias, const sonde_tensor *x, const sonde_tensor *y,
+                         double ridge);
 
 #endif

@@ -1,4 +1,4 @@
--- The benchmarks: `./sonde bench [steps] [start] [memory]` (all of them without an argument). They print figures beside
+-- The benchmarks: `./sonde bench [steps] [layers] [start] [memory]` (all without an argument). They print figures beside
 -- the aims and judge nothing.
 local lfs = require "lfs"
 local core = require "sonde.core"
@@ -6,54 +6,15 @@ local core = require "sonde.core"
 local here = arg[0]:match("^(.*)/[^/]*$")
 package.path = here .. "/../?.lua;" .. package.path
 local process = require "support.process"
+local sides = dofile(here .. "/sides.lua")
 local nets = dofile(here .. "/nets.lua")
 local exe = assert(lfs.symlinkattributes("/proc/self/exe", "target"))
+local median, ratio = sides.median, sides.ratio
 
-local ROUNDS, SLICE = 15, 80 -- ms of one side in one round
-
-local function median(values)
-  local sorted = table.move(values, 1, #values, 1, {})
-  table.sort(sorted)
-  local n = #sorted
-  return n % 2 == 1 and sorted[n // 2 + 1] or (sorted[n // 2] + sorted[n // 2 + 1]) / 2
-end
-
--- ---- training steps --------------------------------------------------------------------------------------------
-
--- A process that takes n training steps when told so. All sides live side by side and take turns, so that a machine
--- that slows down slows down all of them.
-local function start(name, words, dir)
-  local quoted = {}
-  for i, word in ipairs(words) do quoted[i] = process.quote(word) end
-  local fifo = dir / (name .. ".fifo")
-  os.execute("mkfifo " .. process.quote(fifo))
-  local side = { name = name, times = {} }
-  side.input = io.popen(table.concat(quoted, " ") .. " >" .. process.quote(fifo), "w")
-  side.output = io.open(fifo, "r")
-  function side.take(n)
-    side.input:write(n, "\n")
-    side.input:flush()
-    return tonumber(side.output:read("l") or error(name .. " ended early"))
-  end
-  side.take(3)
-  side.slice = math.max(1, math.floor(SLICE / side.take(2)))
-  return side
-end
-
--- Median over the rounds of a's time by b's.
-local function ratio(a, b)
-  local values = {}
-  for i, time in ipairs(a.times) do values[i] = time / b.times[i] end
-  return median(values)
-end
-
-local function has_torch()
-  local result = process.python "import torch; print(torch.__version__, end='')"
-  return result.code == 0 and result.stdout or nil
-end
+-- ---- training steps ------------------------------------------------------------------------------------------
 
 local function print_net(net, side, torch)
-  print(("\n%s (tanh, cross-entropy, SGD with momentum; ms per step, median of %d rounds)"):format(net.name, ROUNDS))
+  print(("\n%s (tanh, cross-entropy, SGD with momentum; ms per step, median of %d rounds)"):format(net.name, sides.ROUNDS))
   local function row(label, s, extra) print(("  %-46s %9.3f  %s"):format(label, median(s.times), extra or "")) end
   local function added(s) return ("%+.1f %% on the logging run"):format((ratio(s, side.run) - 1) * 100) end
   row("sonde, bare step", side.plain)
@@ -74,15 +35,14 @@ local function print_net(net, side, torch)
 end
 
 local function steps()
-  local torch = has_torch()
-  print(torch and "PyTorch " .. torch .. ", eager, one thread on both sides"
-    or "PyTorch is not installed: apt-get install python3-torch gives it to /usr/bin/python3; sonde alone:")
+  local torch = sides.torch()
+  sides.print_torch(torch)
   for i, net in ipairs(nets) do
     local dir <close> = process.tempdir()
-    local sides, by_name = {}, {}
+    local list, by_name = {}, {}
     local function add(name, words)
-      local side = start(name, words, dir)
-      sides[#sides + 1], by_name[name] = side, side
+      local side = sides.start(name, words, dir)
+      list[#list + 1], by_name[name] = side, side
     end
     for _, variant in ipairs { "plain", "run", "probes", "full", "all" } do
       add(variant, { exe, "lua", here .. "/steps.lua", i, variant, dir })
@@ -91,14 +51,26 @@ local function steps()
       add("torch_" .. variant,
         { "/usr/bin/python3", here .. "/torch_steps.py", net.depth, net.width, net.batch, variant })
     end
-    for _ = 1, ROUNDS do
-      for _, side in ipairs(sides) do side.times[#side.times + 1] = side.take(side.slice) end
-    end
-    for _, side in ipairs(sides) do
-      side.input:close()
-      side.output:close()
-    end
+    sides.take_turns(list)
     print_net(net, by_name, torch)
+  end
+end
+
+-- Layers whose aim is a speed beside PyTorch: layers.lua and torch_layers.py have the same.
+local function layers()
+  local torch = sides.torch()
+  sides.print_torch(torch)
+  print(("ms per training step, median of %d rounds"):format(sides.ROUNDS))
+  for _, layer in ipairs(dofile(here .. "/layers.lua")) do
+    local dir <close> = process.tempdir()
+    local ours = sides.start("sonde", { exe, "lua", here .. "/layers.lua", layer.name }, dir)
+    local theirs = torch and sides.start("torch", { "/usr/bin/python3", here .. "/torch_layers.py", layer.name }, dir)
+    sides.take_turns { ours, theirs }
+    print(("  %-5s %-46s sonde %7.3f   PyTorch %s"):format(layer.name, layer.about, median(ours.times),
+      theirs and ("%7.3f, %.2fx (aim: at least %gx)"):format(median(theirs.times), ratio(theirs, ours), layer.aim)
+        or "not installed"))
+    print(("        %.2f times what its %.0f million multiplications take at the speed of a large product"):format(
+      median(ours.times) / (layer.multiplications * 2 / sides.peak() * 1e3), layer.multiplications / 1e6))
   end
 end
 
@@ -133,11 +105,11 @@ local function memory()
   os.execute(table.concat({ process.quote(exe), "lua", process.quote(here .. "/memory.lua"), process.quote(dir) }, " "))
 end
 
-local benchmarks = { steps = steps, start = start_up, memory = memory }
-local wanted = #arg > 0 and { table.unpack(arg) } or { "start", "memory", "steps" }
+local benchmarks = { steps = steps, layers = layers, start = start_up, memory = memory }
+local wanted = #arg > 0 and { table.unpack(arg) } or { "start", "memory", "steps", "layers" }
 for _, name in ipairs(wanted) do
   if not benchmarks[name] then
-    io.stderr:write("unknown benchmark '", name, "'; there are: memory, start, steps\n")
+    io.stderr:write("unknown benchmark '", name, "'; there are: layers, memory, start, steps\n")
     os.exit(2)
   end
 end

@@ -41,6 +41,7 @@ describe("the editor's stubs", function()
   end)
 
   it("are Lua", function()
-    for _, name in ipairs { "sonde", "tensor", "nn", "optim", "data", "probe", "h5", "run" } do assert.truthy(load(stub(name))) end
+    for _, name in ipairs { "sonde", "tensor", "nn", "optim", "data", "probe", "h5",
+      "run" } do assert.truthy(load(stub(name))) end
   end)
 end)

@@ -101,7 +101,8 @@ describe("P26 an LSTM's cell", function()
   local function ratios(make)
     return science.seeds(5, function()
       local net, last = make(), nil
-      local zeros = { sonde.zeros(1, 1, HIDDEN, DOUBLE):requires_grad_(), sonde.zeros(1, 1, HIDDEN, DOUBLE):requires_grad_() }
+      local zeros = { sonde.zeros(1, 1, HIDDEN, DOUBLE):requires_grad_(), sonde.zeros(1, 1, HIDDEN,
+        DOUBLE):requires_grad_() }
       local is_lstm = net:class_name() == "LSTM"
       local handle = net:register_hidden_grad_hook(function(gradient, where)
         if where.step == STEPS and where.cell == is_lstm then last = gradient:norm():item() end

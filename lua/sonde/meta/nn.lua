@@ -1,5 +1,30 @@
 ---@meta sonde.nn
 
+---@class sonde.RecurrentOptions
+---@field num_layers? integer 1
+---@field bias? boolean true
+---@field batch_first? boolean
+---@field dropout? number between layers
+---@field bidirectional? boolean
+---@field variational? boolean that dropout drops the same units at every step
+---@field recurrent_dropout? number of the h that enters weight_hh, the same units at every step
+---@field clip_hidden_grad? number largest norm of dL/dh_t in back-propagation through time
+---@field dtype? "float32"|"float64"
+---@class sonde.RNNOptions : sonde.RecurrentOptions
+---@field nonlinearity? "tanh"|"relu"|"linear"
+---@field leak? number 1: h' = (1 - leak) h + leak φ(…)
+---@class sonde.LSTMOptions : sonde.RecurrentOptions
+---@field forget_bias? number what the forget gate's two biases sum to at the start
+---@field peepholes? boolean
+---@field layer_norm? boolean
+---@field activation? "tanh"|"relu" of candidate and output
+---@class sonde.GRUOptions : sonde.RecurrentOptions
+---@field reset_after? boolean true, as PyTorch
+---@class sonde.EchoStateNetwork : sonde.Module
+---@field fit fun(self, inputs: sonde.Tensor, targets: sonde.Tensor, opts?: { ridge?: number, washout?: integer }): sonde.EchoStateNetwork 1e-8, 0
+---@field generate fun(self, inputs: sonde.Tensor, n: integer): sonde.Tensor
+---@field memory_capacity fun(self, opts?: { max_delay?: integer, steps?: integer, washout?: integer, ridge?: number, generator?: sonde.Generator }): number, number[]
+
 ---@class sonde.nn
 ---@field init sonde.nn.init
 ---@field utils sonde.nn.utils
@@ -179,6 +204,53 @@ function nn.Sequential(...) end
 ---@param opts? { scale?: number, learn_scale?: boolean, shortcut?: sonde.Module }
 ---@return sonde.Module
 function nn.Residual(block, opts) end
+---Recurrent layers. Called with (x, h0, lengths), an LSTM with (x, h0, c0, lengths); all but x may be nil. x [T, B, I], or
+---[B, T, I] with batch_first, or one sequence [T, I]; lengths int64 [B]. Returns output, h_n (and c_n). A ReLU net that
+---starts from the identity (Le et al. 2015): net.weight_hh_l0:copy_(sonde.eye(H)) inside sonde.no_grad; an orthogonal one:
+---nn.init.orthogonal_(net.weight_hh_l0).
+---@param input_size integer
+---@param hidden_size integer
+---@param num_layers? integer|sonde.RNNOptions 1
+---@param opts? sonde.RNNOptions
+---@return sonde.Module
+function nn.RNN(input_size, hidden_size, num_layers, opts) end
+---@param input_size integer
+---@param hidden_size integer
+---@param num_layers? integer|sonde.LSTMOptions 1
+---@param opts? sonde.LSTMOptions
+---@return sonde.Module
+function nn.LSTM(input_size, hidden_size, num_layers, opts) end
+---@param input_size integer
+---@param hidden_size integer
+---@param num_layers? integer|sonde.GRUOptions 1
+---@param opts? sonde.GRUOptions
+---@return sonde.Module
+function nn.GRU(input_size, hidden_size, num_layers, opts) end
+---One step: (x [B, I], h) -> h
+---@param input_size integer
+---@param hidden_size integer
+---@param opts? { bias?: boolean, nonlinearity?: "tanh"|"relu"|"linear", leak?: number, dtype?: string }
+---@return sonde.Module
+function nn.RNNCell(input_size, hidden_size, opts) end
+---One step: (x [B, I], h, c) -> h, c
+---@param input_size integer
+---@param hidden_size integer
+---@param opts? { bias?: boolean, forget_bias?: number, peepholes?: boolean, layer_norm?: boolean, activation?: "tanh"|"relu", dtype?: string }
+---@return sonde.Module
+function nn.LSTMCell(input_size, hidden_size, opts) end
+---One step: (x [B, I], h) -> h
+---@param input_size integer
+---@param hidden_size integer
+---@param opts? { bias?: boolean, reset_after?: boolean, dtype?: string }
+---@return sonde.Module
+function nn.GRUCell(input_size, hidden_size, opts) end
+---A fixed random reservoir (links per unit, or connectivity, their share) and a readout that fit() solves for.
+---@param input_size integer
+---@param units integer
+---@param output_size integer
+---@param opts? { spectral_radius?: number, sr?: number, leak?: number, input_scaling?: number, bias_scaling?: number, links?: integer, connectivity?: number, activation?: "tanh"|"relu"|"linear", generator?: sonde.Generator, dtype?: string } 0.9, 1, 1, 0, 0.1 of the units
+---@return sonde.EchoStateNetwork
+function nn.EchoStateNetwork(input_size, units, output_size, opts) end
 ---Of logits [N, C] and labels int64 [N] in 1..C.
 ---@param opts? { weight?: sonde.Tensor, ignore_index?: integer, reduction?: "mean"|"sum"|"none", label_smoothing?: number }
 ---@return sonde.Module
@@ -285,6 +357,11 @@ function Module:register_forward_hook(hook) end
 ---@param hook fun(module: sonde.Module, grad_input: sonde.Tensor[], grad_output: sonde.Tensor[]): sonde.Tensor|sonde.Tensor[]?
 ---@return sonde.Handle
 function Module:register_full_backward_hook(hook) end
+---hook(gradient, where): the whole dL/dh_t [B, H] of a recurrent layer at every step of its backward, from its next forward
+---on; where: step and layer from 1, reverse, cell (it is dL/dc_t).
+---@param hook fun(gradient: sonde.Tensor, where: { step: integer, layer: integer, reverse: boolean, cell: boolean })
+---@return sonde.Handle
+function Module:register_hidden_grad_hook(hook) end
 
 ---Change their tensor in place and return it. opts.generator: where they draw from.
 ---@class sonde.nn.init
@@ -300,6 +377,8 @@ function Module:register_full_backward_hook(hook) end
 ---@field lecun_uniform_ fun(tensor: sonde.Tensor, opts?: table): sonde.Tensor
 ---@field lecun_normal_ fun(tensor: sonde.Tensor, opts?: table): sonde.Tensor
 ---@field orthogonal_ fun(tensor: sonde.Tensor, gain?: number|table): sonde.Tensor
+---@field spectral_radius_ fun(tensor: sonde.Tensor, spectral_radius: number): sonde.Tensor scales to it
+---@field reservoir_ fun(tensor: sonde.Tensor, opts?: { spectral_radius?: number, links?: integer, generator?: sonde.Generator }): sonde.Tensor `links` elements in each row from U(-1, 1), scaled; 0.9, all
 ---@field calculate_gain fun(nonlinearity: string, param?: number): number
 nn.init = {}
 
@@ -312,6 +391,20 @@ local utils = {}
 ---@return number total_norm before clipping
 ---@return number coef applied; NaN if the norm is not finite
 function utils.clip_grad_norm_(parameters, max_norm, opts) end
+---The same for each parameter by its own norm.
+---@param parameters sonde.Tensor|sonde.Tensor[]
+---@param max_norm number
+---@param opts? { norm_type?: number|"inf", error_if_nonfinite?: boolean } 2
+---@return number total_norm of all, before clipping
+---@return number coef the smallest applied; NaN if a norm is not finite
+function utils.clip_grad_norm_per_parameter_(parameters, max_norm, opts) end
+---Adaptive clipping (Brock et al. 2021): a unit's gradient is at most clipping · max(‖w‖, eps).
+---@param parameters sonde.Tensor|sonde.Tensor[]
+---@param clipping? number 0.01
+---@param eps? number 1e-3
+---@return number total_norm of all, before clipping
+---@return number coef the smallest applied; NaN if a norm is not finite
+function utils.clip_grad_adaptive_(parameters, clipping, eps) end
 ---@param parameters sonde.Tensor|sonde.Tensor[]
 ---@param clip_value number
 function utils.clip_grad_value_(parameters, clip_value) end
@@ -319,5 +412,23 @@ function utils.clip_grad_value_(parameters, clip_value) end
 ---@param norm_type? number|"inf" 2
 ---@return number
 function utils.total_norm(parameters, norm_type) end
+---for output, first, last in nn.utils.truncated_bptt(net, x, { steps = k }): a recurrent net on k steps after the other, each
+---chunk from the detached states of the one before.
+---@param net sonde.Module
+---@param x sonde.Tensor
+---@param opts { steps: integer, states?: sonde.Tensor[], dim?: integer } dim: of the steps, 1
+---@return fun(): sonde.Tensor?, integer?, integer?
+function utils.truncated_bptt(net, x, opts) end
+---The largest modulus of the eigenvalues.
+---@param tensor sonde.Tensor
+---@return number
+function utils.spectral_radius(tensor) end
+---Least squares of y [N, O] from x [N, F] with ridge · ‖weight‖²; the constant is not penalised.
+---@param x sonde.Tensor
+---@param y sonde.Tensor
+---@param ridge? number 0
+---@return sonde.Tensor weight [O, F]
+---@return sonde.Tensor bias [O]
+function utils.ridge(x, y, ridge) end
 
 return nn

@@ -69,7 +69,8 @@ end
 function EchoStateNetwork:fit(inputs, targets, options)
   local o = suggest.check_options("EchoStateNetwork:fit", options, { "ridge", "washout" })
   local washout = o.washout or 0
-  if inputs:dim() ~= 3 or targets:dim() ~= 3 or inputs:size(1) ~= targets:size(1) or inputs:size(2) ~= targets:size(2) then
+  if inputs:dim() ~= 3 or targets:dim() ~= 3 or inputs:size(1) ~= targets:size(1) or inputs:size(2)
+    ~= targets:size(2) then
     fail("EchoStateNetwork:fit: expected inputs and targets [steps, batch, features] of the same steps and batch")
   end
   if math.type(washout) ~= "integer" or washout < 0 or washout >= inputs:size(1) then
@@ -78,14 +79,16 @@ function EchoStateNetwork:fit(inputs, targets, options)
   autograd.no_grad(function()
     local states = self.reservoir(inputs)
     local after = { { washout + 1, -1 } }
-    local weight, bias = nn.utils.ridge(states[after]:flatten(1, 2), targets[after]:flatten(1, 2), o.ridge or 1e-8)
+    local x, y = states[after]:flatten(1, 2), targets[after]:flatten(1, 2)
+    local weight, bias = nn.utils.ridge(x, y, o.ridge or 1e-8)
     self.readout.weight:copy_(weight)
     self.readout.bias:copy_(bias)
   end)
   return self
 end
 
--- Runs over inputs [T, B, features], then goes on alone for n steps, each output being the next input: [n, B, features].
+-- Runs over inputs [T, B, features], then goes on alone for n steps, each output being the next input: [n, B,
+-- features].
 function EchoStateNetwork:generate(inputs, n)
   if math.type(n) ~= "integer" or n < 1 then fail("EchoStateNetwork:generate: n must be an integer of at least 1") end
   return autograd.no_grad(function()
@@ -99,8 +102,10 @@ function EchoStateNetwork:generate(inputs, n)
   end)
 end
 
--- How well the states tell the input of k steps ago: the sum over k = 1..max_delay (2 · units) of the squared correlation
--- of u_{t-k} with its best linear readout, and the list of them (Jaeger 2001, "Short term memory in echo state networks").
+-- How well the states tell the input of k steps ago: the sum over k = 1..max_delay (2 · units) of the squared
+-- correlation
+-- of u_{t-k} with its best linear readout, and the list of them (Jaeger 2001, "Short term memory in echo state
+-- networks").
 -- Inputs are from U(-1, 1); options: max_delay, steps 2000, washout 200, ridge 1e-8, generator. At most `units`, which
 -- a linear reservoir can reach; half of the steps after the washout are for fitting, half for the measurement.
 function EchoStateNetwork:memory_capacity(options)
@@ -121,7 +126,8 @@ function EchoStateNetwork:memory_capacity(options)
     for k = 1, delays do past[k] = u:narrow(1, start - k + 1, steps):reshape(steps, 1) end
     states, past = states:narrow(1, start + 1, steps), tensor.cat(past, 2)
     local readout, bias = nn.utils.ridge(states:narrow(1, 1, half), past:narrow(1, 1, half), o.ridge or 1e-8)
-    local x, y = states:narrow(1, half + 1, steps - half):matmul(readout:t()) + bias, past:narrow(1, half + 1, steps - half)
+    local x, y = states:narrow(1, half + 1, steps - half):matmul(readout:t()) + bias, past:narrow(1, half + 1,
+      steps - half)
     x, y = x - x:mean(1, true), y - y:mean(1, true)
     local squares = (x * x):sum(1) * (y * y):sum(1)
     local r2 = ((x * y):sum(1) ^ 2 / squares:maximum(1e-300)):totable()

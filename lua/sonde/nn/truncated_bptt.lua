@@ -3,8 +3,10 @@ local fail = require "sonde.fail"
 local suggest = require "sonde.suggest"
 
 -- for output, first, last in nn.utils.truncated_bptt(net, x, { steps = k, states = { h0, c0 }, dim = 1 }) do
--- Calls a recurrent net on k steps of x after the other; each chunk starts from the states the one before ended with, but
--- no gradient flows back into it. `first` and `last` are the chunk's steps; dim 2 where the net is batch_first. The loop's
+-- Calls a recurrent net on k steps of x after the other; each chunk starts from the states the one before ended with,
+-- but
+-- no gradient flows back into it. `first` and `last` are the chunk's steps; dim 2 where the net is batch_first. The
+-- loop's
 -- body computes the chunk's loss and calls backward.
 return function(net, x, options)
   local o = suggest.check_options("nn.utils.truncated_bptt", options, { "steps", "states", "dim" })

@@ -152,7 +152,8 @@ for _, rule in ipairs {
   optim[rule] = constructor(rule)
 end
 
--- From now on the optimiser leaves out a step whose gradients are not all finite (outside a run; in one see on_nonfinite).
+-- From now on the optimiser leaves out a step whose gradients are not all finite (outside a run; in one see
+-- on_nonfinite).
 -- Returns { skipped = how many so far, remove = ends it }.
 function optim.skip_nonfinite(optimizer)
   base.check_optimizer("optim.skip_nonfinite", optimizer)

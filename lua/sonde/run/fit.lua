@@ -42,7 +42,8 @@ local function check(options)
   check_schedule(options)
 end
 
--- The schedule's and the early stopping's part: after_step(), and after_epoch(evaluation or nil), which returns true when
+-- The schedule's and the early stopping's part: after_step(), and after_epoch(evaluation or nil), which returns true
+-- when
 -- the training should end; finish(evaluation) returns the evaluation of the weights that the network has at last.
 local function make_followers(self, options, net)
   local scheduler, by_step = options.scheduler, options.scheduler_interval == "step"
@@ -61,7 +62,8 @@ local function make_followers(self, options, net)
     local stop = stopping:step(evaluated)
     if stopping.best_epoch == stopping.epoch then best = evaluated end
     if stop then
-      self:event(("early stopping: the validation %s was best, %g, %d epochs ago"):format(stopping.monitor, stopping.best or
+      self:event(("early stopping: the validation %s was best, %g, %d epochs ago"):format(stopping.monitor,
+        stopping.best or
         0 / 0, stopping.epoch - (stopping.best_epoch or 0)))
     end
     return stop

@@ -3,7 +3,7 @@
 #include "kernel/real/real.h"
 
 #include <string.h>
-#if SONDE_REAL == 32 && defined(__AVX512BW__)
+#if SONDE_REAL == 32 && defined(__AVX2__)
 #include <immintrin.h>
 #define HAS_PACKS
 #endif
@@ -62,41 +62,44 @@ static void count_specials(sonde_histogram *out, const real *x, size_t n, uint32
 }
 
 #ifdef HAS_PACKS
-/* A pack holds the exponents of 64 elements, one byte each, in any order. Most elements lie within a few binades of the
+/* A pack holds the exponents of 32 elements, one byte each, in any order. Most elements lie within a few binades of the
  * largest: those are counted by comparing whole packs, the others one by one. */
-enum { PACK = 64, PACKS = 16, NEAR = 12 }; /* PACKS: at most 255, a lane counts in bytes */
+enum { PACK = 32, PACKS = 128, NEAR = 12 }; /* PACKS: at most 255, a lane counts in bytes */
 
-static inline __m512i pack(const float *x)
+static inline __m256i load_bits(const float *x) { return _mm256_loadu_si256((const __m256i *)(const void *)x); }
+
+static inline __m256i pack(const float *x)
 {
-    const __m512i byte = _mm512_set1_epi32(0xFF);
-    __m512i a = _mm512_srli_epi32(_mm512_loadu_si512(x), 23), b = _mm512_srli_epi32(_mm512_loadu_si512(x + 16), 15);
-    __m512i c = _mm512_srli_epi32(_mm512_loadu_si512(x + 32), 7), d = _mm512_slli_epi32(_mm512_loadu_si512(x + 48), 1);
-    enum { OR_OF_AND = 0xEA }; /* (first & second) | third */
-    a = _mm512_and_si512(byte, a);
-    a = _mm512_ternarylogic_epi32(_mm512_slli_epi32(byte, 8), b, a, OR_OF_AND);
-    a = _mm512_ternarylogic_epi32(_mm512_slli_epi32(byte, 16), c, a, OR_OF_AND);
-    return _mm512_ternarylogic_epi32(_mm512_slli_epi32(byte, 24), d, a, OR_OF_AND);
+    const __m256i byte = _mm256_set1_epi32(0xFF);
+    __m256i a = _mm256_srli_epi32(load_bits(x), 23), b = _mm256_srli_epi32(load_bits(x + 8), 15);
+    __m256i c = _mm256_srli_epi32(load_bits(x + 16), 7), d = _mm256_slli_epi32(load_bits(x + 24), 1);
+    a = _mm256_and_si256(a, byte);
+    b = _mm256_and_si256(b, _mm256_slli_epi32(byte, 8));
+    c = _mm256_and_si256(c, _mm256_slli_epi32(byte, 16));
+    d = _mm256_and_si256(d, _mm256_slli_epi32(byte, 24));
+    return _mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d));
 }
 
-static inline uint32_t sum_of_bytes(__m512i bytes)
+static inline uint32_t sum_of_bytes(__m256i bytes)
 {
-    return (uint32_t)_mm512_reduce_add_epi64(_mm512_sad_epu8(bytes, _mm512_setzero_si512()));
+    uint64_t lanes[4];
+    bytes = _mm256_sad_epu8(bytes, _mm256_setzero_si256());
+    memcpy(lanes, &bytes, sizeof lanes);
+    return (uint32_t)(lanes[0] + lanes[1] + lanes[2] + lanes[3]);
 }
 
 /* Counts the zeros and the exponents low .. low + NEAR - 1 of the packs; returns how many it found. */
-static uint32_t count_near(uint32_t *table, const __m512i *exponents, int n, int low)
+static uint32_t count_near(uint32_t *table, const __m256i *exponents, int n, int low)
 {
-    const __m512i one = _mm512_set1_epi8(1);
-    __m512i counts[NEAR + 1], bins[NEAR + 1];
+    __m256i counts[NEAR + 1], bins[NEAR + 1];
     for (int k = 0; k <= NEAR; k++) {
-        counts[k] = _mm512_setzero_si512();
-        bins[k] = _mm512_set1_epi8((char)(k < NEAR ? low + k : 0));
+        counts[k] = _mm256_setzero_si256();
+        bins[k] = _mm256_set1_epi8((char)(k < NEAR ? low + k : 0));
     }
     for (int i = 0; i < n; i++) {
-        __m512i e = exponents[i];
+        __m256i e = exponents[i];
 #pragma GCC unroll 16
-        for (int k = 0; k <= NEAR; k++)
-            counts[k] = _mm512_mask_add_epi8(counts[k], _mm512_cmpeq_epi8_mask(e, bins[k]), counts[k], one);
+        for (int k = 0; k <= NEAR; k++) counts[k] = _mm256_sub_epi8(counts[k], _mm256_cmpeq_epi8(e, bins[k]));
     }
     uint32_t found = 0;
     for (int k = 0; k <= NEAR; k++) {
@@ -107,14 +110,15 @@ static uint32_t count_near(uint32_t *table, const __m512i *exponents, int n, int
     return found;
 }
 
-static void count_far(uint32_t *table, const __m512i *exponents, int n, int low)
+static void count_far(uint32_t *table, const __m256i *exponents, int n, int low)
 {
-    const __m512i zero = _mm512_setzero_si512(), bound = _mm512_set1_epi8((char)low);
     for (int i = 0; i < n; i++) {
         uint8_t bytes[PACK];
-        uint64_t far = _mm512_cmplt_epu8_mask(exponents[i], bound) & _mm512_cmpneq_epi8_mask(exponents[i], zero);
+        __m256i at_least = _mm256_cmpeq_epi8(_mm256_max_epu8(exponents[i], _mm256_set1_epi8((char)low)), exponents[i]);
+        __m256i zero = _mm256_cmpeq_epi8(exponents[i], _mm256_setzero_si256());
+        uint32_t far = ~(uint32_t)_mm256_movemask_epi8(_mm256_or_si256(at_least, zero));
         if (far) memcpy(bytes, &exponents[i], sizeof bytes);
-        for (; far; far &= far - 1) table[bin_of(bytes[__builtin_ctzll(far)])]++;
+        for (; far; far &= far - 1) table[bin_of(bytes[__builtin_ctz(far)])]++;
     }
 }
 
@@ -123,11 +127,11 @@ static size_t count_packs(uint32_t *table, const float *x, size_t n)
 {
     size_t done = 0;
     while (n - done >= PACK) {
-        __m512i exponents[PACKS], largest = _mm512_setzero_si512();
+        __m256i exponents[PACKS], largest = _mm256_setzero_si256();
         int packs = 0;
         for (; packs < PACKS && n - done >= PACK; packs++, done += PACK) {
             exponents[packs] = pack(x + done);
-            largest = _mm512_max_epu8(largest, exponents[packs]);
+            largest = _mm256_max_epu8(largest, exponents[packs]);
         }
         uint8_t lanes[PACK];
         memcpy(lanes, &largest, sizeof lanes);

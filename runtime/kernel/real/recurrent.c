@@ -1,5 +1,5 @@
-/* Gates and cells of recurrent networks, a row at a time. An element's bits may depend on its place in the row (what does
- * not fill a vector takes libm's functions), but not on the other rows. */
+/* Gates and cells of recurrent networks, a row at a time. An element's bits may depend on its place in the row (what
+ * does not fill a vector takes libm's functions), but not on the other rows. */
 #include "kernel/recurrent.h"
 #include "kernel/real/logistic.h"
 #include "kernel/real/real.h"
@@ -51,8 +51,8 @@ static void rnn_backward(void *da_out, void *dh_inout, const void *a_in, int64_t
 
 /* ---- LSTM ------------------------------------------------------------------------------------------------ */
 
-static void lstm_cell(void *gates, void *c_out, const void *bias, const void *c_prev_in, const void *peephole, int64_t n,
-                      sonde_squash phi)
+static void lstm_cell(void *gates, void *c_out, const void *bias, const void *c_prev_in, const void *peephole,
+                      int64_t n, sonde_squash phi)
 {
     real *i = gates, *f = i + n, *g = f + n, *o = g + n, *c = c_out;
     const real *bi = bias, *bf = bi + n, *bg = bf + n, *bo = bg + n, *c_prev = c_prev_in, *p = peephole;

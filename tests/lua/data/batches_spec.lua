@@ -1,7 +1,8 @@
 local sonde = require "sonde"
 local data = sonde.data
 
-local function set(n) return data.tensors { sonde.arange(1, n + 1):to("float32"):reshape(n, 1), sonde.arange(1, n + 1) } end
+local function set(n) return data.tensors { sonde.arange(1, n + 1):to("float32"):reshape(n, 1), sonde.arange(1,
+  n + 1) } end
 
 local function collect(d, opts)
   local batches = {}

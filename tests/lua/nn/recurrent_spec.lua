@@ -175,7 +175,8 @@ describe("recurrent layers", function()
     local m = nn.LSTM(3, 4)
     local x = sonde.ones(5, 2, 3)
     local function int(...) return sonde.tensor({ ... }, { dtype = "int64" }) end
-    expect.error("LSTM: expected input [steps, batch, 3] or [steps, 3], got [5, 2, 4]", function() m(sonde.ones(5, 2, 4)) end)
+    expect.error("LSTM: expected input [steps, batch, 3] or [steps, 3], got [5, 2, 4]", function() m(sonde.ones(5, 2,
+      4)) end)
     expect.error("expected input [batch, 3] or [3], got [5, 2, 3]", function() nn.GRUCell(3, 4)(x) end)
     expect.error("at least one step and one sample, got [5, 0, 3]", function() m(sonde.ones(5, 0, 3)) end)
     expect.error("got [0, 2, 3]", function() m(sonde.ones(0, 2, 3)) end)

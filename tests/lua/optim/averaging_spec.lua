@@ -4,7 +4,8 @@ local expect = require "support.expect"
 local nn, optim = sonde.nn, sonde.optim
 local W = optim.swa_utils
 
-local function set(p, value) sonde.no_grad(function() p:copy_(sonde.full(p:shape(), value, { dtype = p.dtype })) end) end
+local function set(p, value) sonde.no_grad(function() p:copy_(sonde.full(p:shape(), value, { dtype = p.dtype })) end)
+  end
 
 local function parameter(value, gradient)
   local p = nn.Parameter(sonde.tensor(value, { dtype = "float64" }))
@@ -79,7 +80,8 @@ describe("AveragedModel", function()
     expect.error("bad argument 'model' to AveragedModel: expected Module", function() W.AveragedModel {} end)
     expect.error("unknown option 'avg'", function() W.AveragedModel(net, { avg = 1 }) end)
     expect.error("decay must be a number between 0 and 1, got 2", function() W.get_ema_avg_fn(2) end)
-    expect.error("this network has '1.weight'", function() W.AveragedModel(net):update_parameters(nn.Sequential { net }) end)
+    expect.error("this network has '1.weight'", function() W.AveragedModel(net):update_parameters(nn.Sequential {
+      net }) end)
     expect.error("expected [1, 2], got [1, 3]", function()
       W.AveragedModel(net):load_state_dict(W.AveragedModel(nn.Linear(3, 1)):state_dict())
     end)
@@ -109,15 +111,18 @@ describe("EarlyStopping", function()
   end)
 
   it("knows which way is better", function()
-    local stopper = optim.EarlyStopping(nn.Identity(), { monitor = "accuracy", patience = 1, start_from_epoch = 1, baseline = 0.5 })
+    local stopper = optim.EarlyStopping(nn.Identity(), { monitor = "accuracy", patience = 1, start_from_epoch = 1,
+      baseline = 0.5 })
     assert.equal("max", stopper.mode)
     assert.is_false(stopper:step(0.9)) -- not counted
     assert.is_false(stopper:step(0.6))
     assert.is_false(stopper:step(0.7))
     assert.is_true(stopper:step { accuracy = 0.65 })
     assert.is_true(optim.EarlyStopping(nn.Identity(), { baseline = 1 }):step(2))
-    expect.error("expected the metric 'loss', a number, got table", function() optim.EarlyStopping(nn.Identity()):step {} end)
-    expect.error("bad argument 'patience' to optim.EarlyStopping", function() optim.EarlyStopping(nn.Identity(), { patience = -1 }) end)
+    expect.error("expected the metric 'loss', a number, got table", function()
+      optim.EarlyStopping(nn.Identity()):step {} end)
+    expect.error("bad argument 'patience' to optim.EarlyStopping", function() optim.EarlyStopping(nn.Identity(), {
+      patience = -1 }) end)
     expect.error("unknown option 'patient'", function() optim.EarlyStopping(nn.Identity(), { patient = 1 }) end)
     expect.error("expected Module, got table", function() optim.EarlyStopping {} end)
   end)
@@ -133,7 +138,8 @@ describe("clipping by parts", function()
     expect.values({ 0.5 }, b.grad, 0)
     a.grad = sonde.tensor({ 0 / 0, 1 }, { dtype = "float64" })
     b.grad = sonde.tensor({ 5 }, { dtype = "float64" })
-    expect.error("the norm of gradient 1 is", function() nn.utils.clip_grad_norm_per_parameter_({ a, b }, 1, { error_if_nonfinite = true }) end)
+    expect.error("the norm of gradient 1 is", function() nn.utils.clip_grad_norm_per_parameter_({ a, b }, 1, {
+      error_if_nonfinite = true }) end)
     expect.values({ 5 }, b.grad, 0)
     total, coef = nn.utils.clip_grad_norm_per_parameter_({ a, b }, 1, "inf")
     assert.is_true(total ~= total and coef ~= coef)
@@ -150,8 +156,8 @@ describe("clipping by parts", function()
     expect.values({ { 0.3, 0.4 }, { 6e-4, 8e-4 }, { 0.6, 0.8 } }, w.grad, 1e-15)
     expect.values({ 0.3, 0.4 }, v.grad, 1e-15)
     v.grad = sonde.tensor({ math.huge, 1 }, { dtype = "float64" })
-    _, coef = nn.utils.clip_grad_adaptive_ { w, v }
-    assert.is_true(coef ~= coef)
+    local _, none = nn.utils.clip_grad_adaptive_ { w, v }
+    assert.is_true(none ~= none)
     expect.values({ math.huge, 1 }, v.grad, 0)
     expect.error("clipping must not be negative, got -1", function() nn.utils.clip_grad_adaptive_({ w }, -1) end)
     expect.error("eps must not be negative", function() nn.utils.clip_grad_adaptive_({ w }, 1, -1) end)

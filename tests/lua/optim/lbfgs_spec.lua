@@ -92,7 +92,8 @@ describe("LBFGS", function()
       c.opt:load_state_dict(dict)
       c.opt:step(c.closure)
     end)
-    for name, wrong in pairs { d = sonde.zeros(3), old_dirs = sonde.zeros(2, 3), n_iter = sonde.tensor { 0.5 }, x = sonde.zeros(1) } do
+    for name, wrong in pairs { d = sonde.zeros(3), old_dirs = sonde.zeros(2, 3), n_iter = sonde.tensor { 0.5 },
+      x = sonde.zeros(1) } do
       expect.error("LBFGS", function() problem().opt:set_state(1, name, wrong) end)
     end
     expect.error("keeps its state with parameter 1", function() problem().opt:set_state(2, "d", sonde.zeros(4)) end)
@@ -134,7 +135,8 @@ describe("LBFGS", function()
       local _, message = pcall(run.opt.step, run.opt, function() end)
       error((tostring(message):gsub("\nstack.*", "")), 2)
     end)
-    expect.error("it has one group only", function() run.opt:add_param_group { params = { sonde.zeros(1):requires_grad_() } } end)
+    expect.error("it has one group only", function() run.opt:add_param_group { params = {
+      sonde.zeros(1):requires_grad_() } } end)
     assert.equal(1, run.opt:step(function() run.opt:zero_grad() return 1 end)) -- no gradient: nothing moves
     expect.values({ -1.2, 1 }, run.p, 0)
   end)

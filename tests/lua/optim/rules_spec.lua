@@ -7,8 +7,10 @@ local nn, optim = sonde.nn, sonde.optim
 
 local f64 = { dtype = "float64" }
 local rules = {
-  SGD = { lr = 0.1, momentum = 0.9 }, Adam = { lr = 0.1, amsgrad = true }, AdamW = { lr = 0.1 }, RMSprop = { momentum = 0.5 },
-  Adamax = {}, NAdam = { weight_decay = 0.1, decoupled_weight_decay = true }, RAdam = { lr = 0.1 }, Adagrad = { lr_decay = 0.1 },
+  SGD = { lr = 0.1, momentum = 0.9 }, Adam = { lr = 0.1, amsgrad = true }, AdamW = { lr = 0.1 }, RMSprop = {
+    momentum = 0.5 },
+  Adamax = {}, NAdam = { weight_decay = 0.1, decoupled_weight_decay = true }, RAdam = { lr = 0.1 }, Adagrad = {
+    lr_decay = 0.1 },
   Adadelta = {}, Rprop = {}, ASGD = { t0 = 1 }, Lion = { weight_decay = 0.1 }, Muon = { lr = 0.1 },
   LBFGS = { max_iter = 2, line_search_fn = "strong_wolfe" },
 }
@@ -163,7 +165,8 @@ describe("options", function()
     assert.same({ 1e-4, 0.75, 1e6 }, { group("ASGD").lambd, group("ASGD").alpha, group("ASGD").t0 })
     assert.same({ 1e-4, { 0.9, 0.99 } }, { group("Lion").lr, group("Lion").betas })
     local muon, lbfgs = group "Muon", group "LBFGS"
-    assert.same({ 1e-3, 0.1, 0.95, true, 5.0 }, { muon.lr, muon.weight_decay, muon.momentum, muon.nesterov, muon.ns_steps })
+    assert.same({ 1e-3, 0.1, 0.95, true, 5.0 }, { muon.lr, muon.weight_decay, muon.momentum, muon.nesterov,
+      muon.ns_steps })
     assert.same({ { 3.4445, -4.775, 2.0315 }, "original" }, { muon.ns_coefficients, muon.adjust_lr_fn })
     assert.same({ 1.0, 20.0, 1e-7, 1e-9, 100.0, "none" }, { lbfgs.lr, lbfgs.max_iter, lbfgs.tolerance_grad,
       lbfgs.tolerance_change, lbfgs.history_size, lbfgs.line_search_fn })

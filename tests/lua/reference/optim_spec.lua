@@ -83,7 +83,8 @@ describe("PyTorch's clipping", function()
     end
     return list
   end
-  local norms = { norm2_max1 = { 1, 2 }, norm2_max100 = { 100, 2 }, ["norminf_max.5"] = { 0.5, math.huge }, norm1_max2 = { 2, 1 } }
+  local norms = { norm2_max1 = { 1, 2 }, norm2_max100 = { 100, 2 }, ["norminf_max.5"] = { 0.5, math.huge },
+    norm1_max2 = { 2, 1 } }
   for name, arguments in pairs(norms) do
     it(name, function()
       local group = reference.group("/clip/" .. name)

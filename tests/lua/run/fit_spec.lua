@@ -26,7 +26,7 @@ describe("run:fit", function()
   it("steps a schedule once an epoch, or once a step", function()
     local dir <close> = process.tempdir()
     for interval, every in pairs { epoch = 6, step = 1 } do
-      local _, read = fit(dir / "", function(options, opt)
+      local _, read = fit(dir, function(options, opt)
         options.scheduler, options.scheduler_interval = S.ExponentialLR(opt, 0.5), interval
       end)
       local lr = read "/metrics/lr":totable()
@@ -39,7 +39,8 @@ describe("run:fit", function()
   it("tells a plateau schedule the validation loss", function()
     local dir <close> = process.tempdir()
     local _, read = fit(dir, function(options, opt)
-      options.scheduler = S.ReduceLROnPlateau(opt, { patience = 0, threshold = 10, factor = 0.5 }) -- nothing is enough
+      options.scheduler = S.ReduceLROnPlateau(opt, { patience = 0, threshold = 10, threshold_mode = "abs",
+        factor = 0.5 })
     end)
     assert.same({ 0.5, 0.5, 0.25, 0.125 }, { read "/metrics/lr"[1]:item(), read "/metrics/lr"[7]:item(),
       read "/metrics/lr"[13]:item(), read "/metrics/lr"[19]:item() })
@@ -58,7 +59,7 @@ describe("run:fit", function()
     assert.is_true(found.evaluation.loss < 0.4)
     assert.equal(6 * #losses, found.run.step)
     assert.is_true(found.net.weight:abs():max():item() < 10)
-    local text = read "/events/text"
+    local text = read "/events/message"
     assert.truthy(table.concat(text, "\n"):find("early stopping: the validation loss was best, ", 1, true))
   end)
 

@@ -129,7 +129,7 @@ describe("run:fit", function()
 
   it("says what is missing or unknown", function()
     for options, message in pairs {
-      ["scheduler = 3"] = "run:fit: unknown option 'scheduler'; there are: batch_size, clip",
+      ["scheduler = 3"] = "run:fit: scheduler is one of sonde.optim.lr_scheduler, got number",
       ["epoch = 3"] = "unknown option 'epoch' %(did you mean 'epochs'%?%)",
       ["clip = -1"] = "run:fit: clip is the largest norm",
       ["on_nonfinite = 'halt'"] = "unknown choice 'halt'",

@@ -1,8 +1,11 @@
 -- What all schedules share: their arguments, their state, and when they set a rate.
 --
--- A schedule sets the rates of its optimiser's groups when it is made (epoch 0) and at each step(); `epoch` is whatever is
--- counted, batches or passes over the data. Like PyTorch's, most compute the next rate from the present one, so that several
--- on one optimiser multiply. A class is a table with rate(self, lr, base, i): the rate of group i at self.last_epoch, given
+-- A schedule sets the rates of its optimiser's groups when it is made (epoch 0) and at each step(); `epoch` is
+-- whatever is
+-- counted, batches or passes over the data. Like PyTorch's, most compute the next rate from the present one, so that
+-- several
+-- on one optimiser multiply. A class is a table with rate(self, lr, base, i): the rate of group i at self.last_epoch,
+-- given
 -- the present rate and the one the group had before any schedule.
 local fail = require "sonde.fail"
 local options = require "sonde.optim.options"
@@ -19,7 +22,8 @@ function base.number(low, high)
   return function(where, name, value)
     local fits = type(value) == "number" and value >= (low or -math.huge) and value <= (high or math.huge)
     if fits and value - value == 0 then return value end
-    local range = low and high and (" between %g and %g"):format(low, high) or low and (" of at least %g"):format(low) or ""
+    local range = low and high and (" between %g and %g"):format(low, high)
+      or low and (" of at least %g"):format(low) or ""
     fail("bad argument '%s' to %s: expected a finite number%s, got %s", name, where, range, shown(value))
   end
 end
@@ -51,7 +55,8 @@ end
 function base.per_group(fits)
   local check = type(fits) == "function" and fits or function(where, name, value)
     if type(value) == fits then return value end
-    fail("bad argument '%s' to %s: expected %s, or a list of one for each group, got %s", name, where, fits, type(value))
+    fail("bad argument '%s' to %s: expected %s, or a list of one for each group, got %s", name, where, fits,
+      type(value))
   end
   return function(where, name, value, optimizer)
     local list, n = {}, optimizer:groups()
@@ -67,7 +72,8 @@ end
 function base.milestones(low, strictly)
   local whole = base.whole(low)
   return function(where, name, value)
-    if type(value) ~= "table" then fail("bad argument '%s' to %s: expected a list, got %s", name, where, type(value)) end
+    if type(value) ~= "table" then fail("bad argument '%s' to %s: expected a list, got %s", name, where, type(value))
+      end
     local list = {}
     for i, milestone in ipairs(value) do list[i] = whole(where, name, milestone) end
     if not strictly then table.sort(list) end
@@ -85,7 +91,8 @@ function base.optional(check)
   return { check = check, optional = true }
 end
 
--- Puts the arguments of a call, by position or in a trailing table, into `self`. parameters: { name, check [, default] }
+-- Puts the arguments of a call, by position or in a trailing table, into `self`. parameters: { name, check [,
+-- default] }
 -- in PyTorch's order; without a default they must be given.
 function base.read(where, self, parameters, ...)
   local given, names = table.pack(...), {}

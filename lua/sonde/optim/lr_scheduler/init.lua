@@ -1,4 +1,5 @@
--- sonde.optim.lr_scheduler: how learning rates change while the training goes on, as in PyTorch. Make a schedule with its
+-- sonde.optim.lr_scheduler: how learning rates change while the training goes on, as in PyTorch. Make a schedule with
+-- its
 -- optimiser, and call step() after the optimiser's step (or at the end of each pass): it sets the groups' rates.
 local lr_scheduler = { ReduceLROnPlateau = require "sonde.optim.lr_scheduler.plateau" }
 
