@@ -20,6 +20,54 @@ function optim.AdamW(params, opts) end
 ---@param opts? { lr?: number, alpha?: number, eps?: number, weight_decay?: number, momentum?: number, centered?: boolean, maximize?: boolean } 1e-2, 0.99, 1e-8, 0, 0, false, false
 ---@return sonde.Optimizer
 function optim.RMSprop(params, opts) end
+---@param params sonde.Tensor[]|table[]
+---@param opts? { lr?: number, betas?: number[], eps?: number, weight_decay?: number, maximize?: boolean }
+---@return sonde.Optimizer
+function optim.Adamax(params, opts) end
+---@param params sonde.Tensor[]|table[]
+---@param opts? { lr?: number, betas?: number[], eps?: number, weight_decay?: number, momentum_decay?: number, decoupled_weight_decay?: boolean, maximize?: boolean }
+---@return sonde.Optimizer
+function optim.NAdam(params, opts) end
+---@param params sonde.Tensor[]|table[]
+---@param opts? { lr?: number, betas?: number[], eps?: number, weight_decay?: number, decoupled_weight_decay?: boolean, maximize?: boolean }
+---@return sonde.Optimizer
+function optim.RAdam(params, opts) end
+---@param params sonde.Tensor[]|table[]
+---@param opts? { lr?: number, lr_decay?: number, weight_decay?: number, initial_accumulator_value?: number, eps?: number, maximize?: boolean }
+---@return sonde.Optimizer
+function optim.Adagrad(params, opts) end
+---@param params sonde.Tensor[]|table[]
+---@param opts? { lr?: number, rho?: number, eps?: number, weight_decay?: number, maximize?: boolean }
+---@return sonde.Optimizer
+function optim.Adadelta(params, opts) end
+---@param params sonde.Tensor[]|table[]
+---@param opts? { lr?: number, etas?: number[], step_sizes?: number[], maximize?: boolean }
+---@return sonde.Optimizer
+function optim.Rprop(params, opts) end
+---@param params sonde.Tensor[]|table[]
+---@param opts? { lr?: number, lambd?: number, alpha?: number, t0?: number, weight_decay?: number, maximize?: boolean }
+---@return sonde.Optimizer
+function optim.ASGD(params, opts) end
+---@param params sonde.Tensor[]|table[]
+---@param opts? { lr?: number, betas?: number[], weight_decay?: number, maximize?: boolean }
+---@return sonde.Optimizer
+function optim.Lion(params, opts) end
+---@param params sonde.Tensor[]|table[]
+---@param opts? { lr?: number, weight_decay?: number, momentum?: number, nesterov?: boolean, ns_coefficients?: number[], eps?: number, ns_steps?: integer }
+---@return sonde.Optimizer
+function optim.Muon(params, opts) end
+---@param params sonde.Tensor[]|table[]
+---@param opts? { lr?: number, max_iter?: integer, max_eval?: integer, tolerance_grad?: number, tolerance_change?: number, history_size?: integer, line_search_fn?: "strong_wolfe" } its step takes a closure
+---@return sonde.Optimizer
+function optim.LBFGS(params, opts) end
+---From now on the optimiser leaves out a step whose gradients are not all finite.
+---@param optimizer sonde.Optimizer
+---@return { skipped: integer, remove: fun(self: table) }
+function optim.skip_nonfinite(optimizer) end
+---Ends training when a metric no longer improves, and restores the best weights.
+---@param model sonde.Module
+---@param opts? { monitor?: string, min_delta?: number, patience?: integer, mode?: "min"|"max", baseline?: number, restore_best_weights?: boolean, start_from_epoch?: integer }
+function optim.EarlyStopping(model, opts) end
 ---The core's numbers: names in order, and name -> default.
 ---@param rule string
 ---@return string[], table<string, number>
