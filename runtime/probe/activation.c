@@ -46,7 +46,8 @@ static sonde_status measure_slopes(probe_activation *out, const sonde_activation
     if (!x && !from_output) return SONDE_ENOMEM;
     out->units = layout.units;
     memset(out->alive, 0, (size_t)layout.units);
-    sonde_slopes_kernel(&out->slopes, out->alive, activation, output->dtype, x, y, layout.rows, layout.units, layout.inner);
+    sonde_slopes_kernel(&out->slopes, out->alive, activation, output->dtype, x, y, layout.rows, layout.units,
+                        layout.inner);
     sonde_tensor_release(temporary);
     return SONDE_OK;
 }

@@ -25,7 +25,9 @@ static void measure(probe_parameter *parameter, const sonde_tensor *gradient)
         return;
     }
     size_t n = (size_t)sonde_tensor_numel(gradient);
-    if (wants_group(network, SONDE_PROBE_WEIGHT_GRAD)) sonde_moments_kernel(&parameter->gradient, gradient->dtype, data, n);
+    if (wants_group(network, SONDE_PROBE_WEIGHT_GRAD)) {
+        sonde_moments_kernel(&parameter->gradient, gradient->dtype, data, n);
+    }
     if (network->histograms && wants_group(network, SONDE_PROBE_WEIGHT_GRAD_HIST)) {
         take_histogram(parameter, gradient->dtype, data, n);
     }

@@ -25,7 +25,12 @@ bool sonde_probe_group_parse(const char *name, sonde_probe_group *out)
 
 /* ---- columns ------------------------------------------------------------------------------------------- */
 
-typedef enum column_type { NORM /* float64 */, MOMENT /* the model's dtype */, COUNT /* uint32 */, COUNTS /* [probe, binade] */ } column_type;
+typedef enum column_type {
+    NORM,   /* float64 */
+    MOMENT, /* the model's dtype */
+    COUNT,  /* uint32 */
+    COUNTS, /* uint32 [probe, binade] */
+} column_type;
 
 typedef struct column {
     column_type type;
@@ -135,7 +140,8 @@ static void sort(probe_network *network)
         network->sorted_modules[i]->depth = depth;
     }
     if (network->n_parameters == 0) return;
-    qsort(network->sorted_parameters, (size_t)network->n_parameters, sizeof *network->sorted_parameters, compare_parameters);
+    qsort(network->sorted_parameters, (size_t)network->n_parameters, sizeof *network->sorted_parameters,
+          compare_parameters);
 }
 
 /* ---- probes along the axis ----------------------------------------------------------------------------- */

@@ -31,7 +31,8 @@ typedef struct probe_call {
     probe_activation activation;
 } probe_call;
 
-/* A step comes by here twice, each time after megabytes of other data: what it touches lies in front, in few cache lines. */
+/* A step comes by here twice, each time after megabytes of other data: what it touches lies in front, in few lines
+ * of cache. */
 struct probe_module {
     struct probe_network *network;
     sonde_module *module;          /* retained; NULL: the network's input */
@@ -50,7 +51,7 @@ struct probe_module {
     int64_t *last_alive;           /* [n_units] */
     char *path, *name;             /* within the network; along the axis */
     int64_t order;                 /* rank of the first call */
-    sonde_handle *watch;           /* of forwards; until the first step ends also of what only has a place in the order */
+    sonde_handle *watch;           /* of forwards; in the first step also of what only has a place in the order */
 } __attribute__((aligned(64)));
 
 typedef struct probe_parameter {
@@ -84,7 +85,7 @@ typedef struct probe_network {
     sonde_histogram *histograms_of; /* all slots' */
     int last_parameter;            /* the one the optimiser named last */
     int64_t n_called;
-    int first_place[SONDE_PROBE_GROUP_COUNT]; /* of its probes along each group's axis; they lie there in sorted order */
+    int first_place[SONDE_PROBE_GROUP_COUNT]; /* of its probes along each axis; there they lie in sorted order */
     bool measuring, histograms;    /* in the open step */
     int64_t measured_step, histogram_step; /* newest step with either; 0: none */
     double measured_time;
@@ -138,7 +139,8 @@ struct sonde_probe {
 #define MODULE_GROUPS (SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION_GRAD) | SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION) | \
                        SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION_GRAD_HIST))
 #define WEIGHT_GRAD_GROUPS (SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT_GRAD) | SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT_GRAD_HIST))
-#define HISTOGRAM_GROUPS (SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT_GRAD_HIST) | SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION_GRAD_HIST))
+#define HISTOGRAM_GROUPS (SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT_GRAD_HIST) | \
+                          SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION_GRAD_HIST))
 
 static inline bool wants_group(const probe_network *network, sonde_probe_group group)
 {

@@ -128,10 +128,13 @@ static sonde_status check_options(const sonde_probe *probe, const sonde_module *
 {
     if (!net) return sonde_fail(SONDE_EARG, "there is no network to attach a probe to");
     if (probe->declared) {
-        return sonde_fail(SONDE_ESTATE, "a network is probed from the first step on: step %lld is open, and the structure "
-                                        "of the file is fixed", (long long)probe->step);
+        return sonde_fail(SONDE_ESTATE,
+                          "a network is probed from the first step on: step %lld is open, and the structure of the "
+                          "file is fixed", (long long)probe->step);
     }
-    if (options->every < 0) return sonde_fail(SONDE_EARG, "every must be at least 1, got %lld", (long long)options->every);
+    if (options->every < 0) {
+        return sonde_fail(SONDE_EARG, "every must be at least 1, got %lld", (long long)options->every);
+    }
     if (options->hist_every < 0) {
         return sonde_fail(SONDE_EARG, "hist_every must be at least 1, got %lld", (long long)options->hist_every);
     }
@@ -144,11 +147,16 @@ static sonde_status taken(const char *name)
     return sonde_fail(SONDE_EARG, "another network has a probe '%s' already; give this one a name of its own", name);
 }
 
+static bool is_probe(const probe_module *slot)
+{
+    return slot->is_leaf || !slot->module;
+}
+
 static sonde_status check_names(const probe_network *old, const probe_network *new)
 {
-    for (int i = 1; i < new->n_modules; i++) {
-        for (int k = 1; new->modules[i].is_leaf && k < old->n_modules; k++) {
-            if (old->modules[k].is_leaf && strcmp(old->modules[k].name, new->modules[i].name) == 0) {
+    for (int i = 0; i < new->n_modules; i++) {
+        for (int k = 0; is_probe(&new->modules[i]) && k < old->n_modules; k++) {
+            if (is_probe(&old->modules[k]) && strcmp(old->modules[k].name, new->modules[i].name) == 0) {
                 return taken(new->modules[i].name);
             }
         }
@@ -263,7 +271,8 @@ sonde_status sonde_probe_finish(sonde_probe *probe)
         status = sonde_probe_write_histograms(probe, SONDE_PROBE_WEIGHT_GRAD_HIST, step, newest->measured_time);
     }
     for (int i = 0; i < probe->n_networks; i++) {
-        for (int k = 0; k < probe->networks[i]->n_parameters; k++) probe->networks[i]->parameters[k].has_histogram = false;
+        const probe_network *network = probe->networks[i];
+        for (int k = 0; k < network->n_parameters; k++) network->parameters[k].has_histogram = false;
     }
     return status;
 }

@@ -1,32 +1,34 @@
 /* probe — what is measured while a network trains, written as rows into a history.
  *
  * Purpose:   one sonde_probe belongs to one sonde_history; any number of networks are attached to it. It listens to the
- *            modules' watchers, the gradients' watchers, each backward and the optimisers' steps, measures while the data
- *            is in cache, and when a step ends fills one row of every group. It changes nothing: with and without it a
- *            training run has the same bits.
+ *            modules' watchers, the gradients' watchers, each backward and the optimisers' steps, measures while the
+ *            data is in cache, and when a step ends fills one row of every group. It changes nothing: with and without
+ *            it a training run has the same bits.
  * Groups:    weight_grad, activation_grad, activation, weight, weight_grad_hist, activation_grad_hist; a group without
  *            probes is left out. Which modules run in which order, and which outputs need a gradient, is learnt in the
- *            first step: the groups are declared when it ends and are fixed from then on.
- * Axis:      probe: "h1.weight" (parameters) or "h1" (modules), in the order of first call, what was not called in the
- *            first step after it in the order of the tree. A network attached with a name has "name." before each. A
+ *            first step: the groups are declared when it ends and are fixed from then on. What the numbers mean is in
+ *            the contract of the file format.
+ * Axis:      probe: "h1.weight" (parameters) or "h1" (modules), in the order of first call; after them, in the order of
+ *            the tree, what was not called in the first step. A network attached with a name has "name." before each. A
  *            network that is itself a leaf is called by its name, else by its class ("Linear"). Further coordinates:
- *            layer (path of the module), module (its class), role ("weight", …; "output"), depth, n_elements.
- *            depth counts weight layers, modules owning a parameter of two or more axes: 1 .. L+1 in forward order. Any
- *            other module, a normalisation with its vectors included, has the depth of the last weight layer before
- *            it, 0 if there is none; a parameter has its module's depth; the network's input has 0.
- * Modules:   leaves only: modules without children that are no containers. A leaf whose output needed no gradient in the
- *            first step is absent. Where the network's input needs one, it is the probe "input" of activation_grad
+ *            layer (path of the module), module (its class), role ("weight", …; "output"), depth, n_elements. depth
+ *            counts weight layers, modules owning a parameter of two or more axes: 1 .. L+1 in forward order. Any other
+ *            module, a normalisation with its vectors included, has the depth of the last weight layer before it, 0 if
+ *            there is none; a parameter has its module's depth; the network's input has 0.
+ * Modules:   leaves only: modules without children that are no containers. A leaf whose output needed no gradient in
+ *            the first step is absent. Where the network's input needs one, it is the probe "input" of activation_grad
  *            (layer "input", module "Input"), unless a leaf has that path already.
- * What counts: a forward counts if the network (its root) is in training mode, gradients are enabled, and a backward
- *            reaches the module's first output; it belongs to the step of that backward. Several calls pool: their elements
- *            are one sample; sample_cosine is the mean over pairs within one call (the same sample in two calls is not a
+ * Forwards:  one counts if the network (its root) is in training mode, gradients are enabled, and a backward reaches
+ *            the module's first output; it belongs to the step of that backward. Several calls pool: their elements are
+ *            one sample; sample_cosine is the mean over pairs within one call (the same sample in two calls is no
  *            "different sample"). An output that two backwards reach counts once as activation, twice as gradient.
- *            A weight gradient is p.grad when the step's last backward has returned. A parameter that no backward of
- *            the step reached, or whose gradient was cleared after it and before the last one ended, is not measured.
- * Units:     (dead_frac, idle_frac) axis 1 of an output with 2, 4 or 5 axes, the last axis otherwise; samples are counted along
- *            axis 0. dead_frac: share of units whose slope was exactly 0 for at least the last 2000 measured samples.
- *            slope_rms, saturated_frac, dead_frac, idle_frac: NaN but for element-wise activation modules.
- * /weight:   of the last optimiser step in the row.
+ * Weights:   a gradient is p.grad when the step's last backward has returned. Not measured: a parameter that no
+ *            backward of the step reached, or whose gradient was cleared before the last one ended. /weight tells of
+ *            the last optimiser step in the row.
+ * Units:     (dead_frac, idle_frac) axis 1 of an output with 2, 4 or 5 axes, the last axis otherwise; samples are
+ *            counted along axis 0. dead_frac: share of units whose slope was exactly 0 for at least the last 2000
+ *            measured samples. slope_rms, saturated_frac, dead_frac, idle_frac: NaN but for element-wise activation
+ *            modules.
  * Cost:      steady state: no text; per call one small block for the gradient watcher, from the pool.
  * Ownership: a probe retains networks, parameters and optimisers; it borrows the history, which must outlive it.
  * Threads:   those of the training: one.
@@ -59,38 +61,41 @@ typedef struct sonde_probe_options { /* all zero: the defaults */
 
 /* first_step: number of the step that is open now (1; after a resume one more than the last). */
 sonde_status sonde_probe_new(sonde_probe **out, sonde_history *history, int64_t first_step);
-/* Ends all observation; the networks are as if it had never been. Graphs still alive may hold a little memory of the probe
- * until they are freed. NULL is fine. */
+/* Ends all observation; the networks are as if it had never been. Graphs still alive may hold a little memory of the
+ * probe until they are freed. NULL is fine. */
 void sonde_probe_free(sonde_probe *probe);
 
-/* From now on the network is observed. out: its number from 0; may be NULL. The tree is read now: modules added later are
- * not seen. EARG: a negative cadence, an unknown bit, or a probe's name that another network has (two need two names).
- * ESTATE: the first step has ended, the groups are fixed. */
+/* From now on the network is observed. out: its number from 0; may be NULL. The tree is read now: modules added
+ * later are not seen. EARG: a negative cadence, an unknown bit, or a probe's name that another network has (two need
+ * two names). ESTATE: the first step has ended, the groups are fixed. */
 sonde_status sonde_probe_attach(sonde_probe *probe, sonde_module *net, const sonde_probe_options *options, int *out);
 /* The steps of this optimiser fill /weight. Nothing if it is observed already. */
 sonde_status sonde_probe_observe_optimizer(sonde_probe *probe, sonde_optimizer *optimizer);
 
 /* ---- steps --------------------------------------------------------------------------------------------- */
 
-/* Ends the step: writes its rows (time: seconds since the start of the run) and opens the next. The first call declares
- * the groups, so it comes before sonde_history_freeze or sonde_h5_writer_start. Whatever the status, the step has ended. */
+/* Ends the step: writes its rows (time: seconds since the start of the run) and opens the next. The first call
+ * declares the groups, so it comes before sonde_history_freeze or sonde_h5_writer_start. Whatever the status, the
+ * step has ended. */
 sonde_status sonde_probe_end_step(sonde_probe *probe, double time);
 int64_t sonde_probe_step(const sonde_probe *probe); /* number of the open step */
 
-/* "The first and last rows carry histograms": histograms cannot be taken afterwards, so whoever knows the number of the last
- * step says it before that step's forward, and the last measured step up to it has them. May be said again with
- * another number (each epoch its last step: one more row of histograms); 0: unknown. */
+/* "The first and last rows carry histograms": histograms cannot be taken afterwards, so whoever knows the number of
+ * the last step says it before that step's forward, and the last measured step up to it has them. May be said again
+ * with another number (each epoch its last step: one more row of histograms); 0: unknown. */
 void sonde_probe_expect_end(sonde_probe *probe, int64_t last_step);
-/* No step will follow (an open one must have been ended before). Where the end came unexpected and the newest row has no
- * histograms, those of the parameters whose gradient is still the one measured (not clipped, not cleared) are taken now, the
- * others are not measured; activations' histograms are lost. Idempotent; a next step may follow after all. Before sonde_h5_writer_finish or sonde_h5_save. */
+/* No step will follow (an open one must have been ended before). Where the end came unexpected and the newest row
+ * has no histograms, those of the parameters whose gradient is still the one measured (not clipped, not cleared) are
+ * taken now, the others are not measured; activations' histograms are lost. Idempotent; a next step may follow after
+ * all. Before sonde_h5_writer_finish or sonde_h5_save. */
 sonde_status sonde_probe_finish(sonde_probe *probe);
 
 /* ---- looking ------------------------------------------------------------------------------------------- */
 
 /* L2 norm of the open step's gradients over all parameters of network `net`, as they were when the last backward
- * returned (so before clipping), from the moments already taken. false if it cannot be told: weight_grad is not measured
- * in this step, no backward has reached the network, or some parameter holds a gradient that is not this step's. */
+ * returned (so before clipping), from the moments already taken. false if it cannot be told: weight_grad is not
+ * measured in this step, no backward has reached the network, or some parameter holds a gradient that is not this
+ * step's. */
 bool sonde_probe_grad_norm(sonde_probe *probe, int net, double *norm);
 
 /* What the step just ended had to tell: per network and group, when gradients were finite in the measured step before
@@ -105,8 +110,9 @@ typedef struct sonde_probe_event {
 /* How many; *events is valid until the next sonde_probe_end_step. */
 int sonde_probe_events(const sonde_probe *probe, const sonde_probe_event **events);
 
-/* The layer table: the leaves of all networks, in forward order once the first step has ended, in tree order before. The
- * numbers are in the history: in the module groups under the name `probe`, in the parameter groups where `layer` is that name. */
+/* The layer table: the leaves of all networks, in forward order once the first step has ended, in tree order before.
+ * The numbers are in the history: in the module groups under the name `probe`, in the parameter groups where `layer`
+ * is that name. */
 typedef struct sonde_probe_layer {
     const char *probe;      /* name along the axis of activation and activation_grad */
     const char *module;     /* "Linear" */

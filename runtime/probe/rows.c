@@ -32,7 +32,9 @@ static sonde_status open_row(row *r, const sonde_probe *probe, sonde_probe_group
     r->is_double = probe->dtype == SONDE_FLOAT64;
     SONDE_TRY(sonde_group_begin(r->table->group, step));
     *(double *)sonde_group_cells(r->table->group, r->table->time) = time;
-    for (int c = 0; c < r->table->n_columns; c++) r->cells[c] = sonde_group_cells(r->table->group, r->table->columns[c]);
+    for (int c = 0; c < r->table->n_columns; c++) {
+        r->cells[c] = sonde_group_cells(r->table->group, r->table->columns[c]);
+    }
     return SONDE_OK;
 }
 

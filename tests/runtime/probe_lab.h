@@ -71,7 +71,8 @@ typedef struct lab {
     sonde_probe *probe; /* NULL: none */
 } lab;
 
-static inline sonde_status note_parameter(void *context, const char *path, sonde_module *owner, const sonde_parameter *p)
+static inline sonde_status note_parameter(void *context, const char *path, sonde_module *owner,
+                                          const sonde_parameter *p)
 {
     sonde_tensor ***end = context;
     *(*end)++ = p->tensor;

@@ -14,7 +14,8 @@ static bool same_parameters(const lab *a, const lab *b)
 {
     bool same = true;
     for (int i = 0; i < sonde_optimizer_group_size(a->optimizer, 0); i++) {
-        const sonde_tensor *p = sonde_optimizer_parameter(a->optimizer, 0, i), *q = sonde_optimizer_parameter(b->optimizer, 0, i);
+        const sonde_tensor *p = sonde_optimizer_parameter(a->optimizer, 0, i);
+        const sonde_tensor *q = sonde_optimizer_parameter(b->optimizer, 0, i);
         same &= memcmp(sonde_tensor_data(p), sonde_tensor_data(q), (size_t)sonde_tensor_numel(p) * 4) == 0;
         const sonde_tensor *g = sonde_grad(p), *h = sonde_grad(q);
         same &= g && h && memcmp(sonde_tensor_data(g), sonde_tensor_data(h), (size_t)sonde_tensor_numel(g) * 4) == 0;

@@ -144,7 +144,8 @@ static void in_place_spoils_nothing(void)
         for (int i = 1; i <= 5; i++) {
             char name[] = {(char)('0' + i), '\0'};
             CHECK(last(&plain, "activation", columns[c], name) == last(&inplace, "activation", columns[c], name));
-            CHECK(last(&plain, "activation_grad", columns[c], name) == last(&inplace, "activation_grad", columns[c], name));
+            double gradient = last(&plain, "activation_grad", columns[c], name);
+            CHECK(last(&inplace, "activation_grad", columns[c], name) == gradient);
         }
     }
     CHECK(last(&plain, "activation", "mean", "1") != last(&plain, "activation", "mean", "2"));

@@ -65,7 +65,8 @@ typedef struct run {
 /* Naive numbers of step 1, for the file to be compared with. */
 static void look(run *r, sonde_tensor *output)
 {
-    copy g = copy_of(sonde_grad(sonde_module_parameter(sonde_module_child(r->net, "h2"), "weight"))), o = copy_of(output);
+    const sonde_tensor *weight = sonde_module_parameter(sonde_module_child(r->net, "h2"), "weight");
+    copy g = copy_of(sonde_grad(weight)), o = copy_of(output);
     r->first_weight_norm = naive_of(&g, 1).l2;
     r->first_activation_mean = naive_of(&o, 1).mean;
     free(g.values);
@@ -130,7 +131,8 @@ static run make_run(const char *path)
     for (int step = 1; step <= STEPS; step++) train_step(&r, loss_fn, &stream, step);
     if (path) {
         OK(sonde_probe_finish(r.probe));
-        OK(sonde_h5_writer_finish(r.writer, &(sonde_h5_end){.status = "complete", .n_steps = STEPS, .wall_seconds = 0.1}));
+        const sonde_h5_end end = {.status = "complete", .n_steps = STEPS, .wall_seconds = 0.1};
+        OK(sonde_h5_writer_finish(r.writer, &end));
     }
     sonde_module_release(loss_fn);
     return r;
@@ -242,7 +244,8 @@ static bool same_weights(const run *a, const run *b)
 {
     bool same = true;
     for (int g = 0; g < sonde_optimizer_groups(a->optimizer); g++) {
-        const sonde_tensor *p = sonde_optimizer_parameter(a->optimizer, g, 0), *q = sonde_optimizer_parameter(b->optimizer, g, 0);
+        const sonde_tensor *p = sonde_optimizer_parameter(a->optimizer, g, 0);
+        const sonde_tensor *q = sonde_optimizer_parameter(b->optimizer, g, 0);
         same &= memcmp(sonde_tensor_data(p), sonde_tensor_data(q), (size_t)sonde_tensor_numel(p) * sizeof(float)) == 0;
     }
     return same;

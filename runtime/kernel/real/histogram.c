@@ -138,7 +138,8 @@ static size_t count_packs(uint32_t *table, const float *x, size_t n)
         int high = NEAR; /* so that low is above 0 */
         for (int i = 0; i < PACK; i++) high = lanes[i] > high ? lanes[i] : high;
         int low = high - NEAR + 1;
-        if (count_near(table, exponents, packs, low) < (uint32_t)(packs * PACK)) count_far(table, exponents, packs, low);
+        uint32_t found = count_near(table, exponents, packs, low);
+        if (found < (uint32_t)(packs * PACK)) count_far(table, exponents, packs, low);
     }
     return done;
 }
@@ -159,7 +160,8 @@ void REAL_NAME(sonde_histogram)(sonde_histogram *out, const real *x, size_t n)
     for (size_t done = packed; done < n; done += CHUNK) {
         size_t count = n - done < CHUNK ? n - done : CHUNK, i = 0;
 #pragma omp simd
-        for (size_t j = 0; j < count; j++) index[j] = bin_of((int)(bits_of(x + done + j) >> MANTISSA_BITS & EXPONENT_MASK));
+        for (size_t j = 0; j < count; j++)
+            index[j] = bin_of((int)(bits_of(x + done + j) >> MANTISSA_BITS & EXPONENT_MASK));
         for (; n_tables > 1 && i + TABLES <= count; i += TABLES)
             for (int t = 0; t < TABLES; t++) tables[t][index[i + (size_t)t]]++;
         for (; i < count; i++) tables[0][index[i]]++;
