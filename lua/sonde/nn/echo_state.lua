@@ -7,7 +7,8 @@ local core = require "sonde.core"
 local fail = require "sonde.fail"
 local suggest = require "sonde.suggest"
 local autograd = require "sonde.autograd"
-local nn, tensor = core.nn, core.tensor
+local tensor = require "sonde.tensor"
+local nn = core.nn
 
 local EchoStateNetwork = nn.Module:extend "EchoStateNetwork"
 
@@ -22,6 +23,13 @@ local function check_sizes(...)
       fail("nn.EchoStateNetwork: %s must be an integer of at least 1, got %s",
         ({ "input_size", "units", "output_size" })[i], tostring(size))
     end
+  end
+end
+
+local function check_sequence(where, name, value)
+  if not tensor.is_tensor(value) or value:dim() ~= 3 then
+    fail("EchoStateNetwork:%s: %s must be a Tensor [steps, batch, features], got %s", where, name,
+      tensor.is_tensor(value) and "[" .. table.concat(value:shape(), ", ") .. "]" or type(value))
   end
 end
 
@@ -47,6 +55,9 @@ function EchoStateNetwork:init(input_size, units, output_size, options)
   self.readout = nn.Linear(units, output_size, { dtype = dtype })
   local r, generator = self.reservoir, o.generator
   local input, bias = o.input_scaling or 1, o.bias_scaling or 0
+  if type(input) ~= "number" or type(bias) ~= "number" then
+    fail("nn.EchoStateNetwork: input_scaling and bias_scaling must be numbers")
+  end
   nn.init.reservoir_(r.weight_hh_l0, {
     spectral_radius = o.spectral_radius or o.sr, links = links_of(o, units), generator = generator,
   })
@@ -69,9 +80,10 @@ end
 function EchoStateNetwork:fit(inputs, targets, options)
   local o = suggest.check_options("EchoStateNetwork:fit", options, { "ridge", "washout" })
   local washout = o.washout or 0
-  if inputs:dim() ~= 3 or targets:dim() ~= 3 or inputs:size(1) ~= targets:size(1) or inputs:size(2)
-    ~= targets:size(2) then
-    fail("EchoStateNetwork:fit: expected inputs and targets [steps, batch, features] of the same steps and batch")
+  check_sequence("fit", "inputs", inputs)
+  check_sequence("fit", "targets", targets)
+  if inputs:size(1) ~= targets:size(1) or inputs:size(2) ~= targets:size(2) then
+    fail("EchoStateNetwork:fit: expected inputs and targets of the same steps and batch")
   end
   if math.type(washout) ~= "integer" or washout < 0 or washout >= inputs:size(1) then
     fail("EchoStateNetwork:fit: washout must be an integer from 0 to %d, got %s", inputs:size(1) - 1, tostring(washout))
@@ -87,9 +99,10 @@ function EchoStateNetwork:fit(inputs, targets, options)
   return self
 end
 
--- Runs over inputs [T, B, features], then goes on alone for n steps, each output being the next input: [n, B,
--- features].
+-- Runs over inputs [T, B, features], then goes on alone for n steps, each output being the next input; returns these
+-- outputs [n, B, features].
 function EchoStateNetwork:generate(inputs, n)
+  check_sequence("generate", "inputs", inputs)
   if math.type(n) ~= "integer" or n < 1 then fail("EchoStateNetwork:generate: n must be an integer of at least 1") end
   return autograd.no_grad(function()
     local outputs, state = self:forward(inputs)
@@ -102,12 +115,10 @@ function EchoStateNetwork:generate(inputs, n)
   end)
 end
 
--- How well the states tell the input of k steps ago: the sum over k = 1..max_delay (2 · units) of the squared
--- correlation
+-- How well the states tell the input of k steps ago: the sum over k = 1..max_delay (2 units) of the squared correlation
 -- of u_{t-k} with its best linear readout, and the list of them (Jaeger 2001, "Short term memory in echo state
--- networks").
--- Inputs are from U(-1, 1); options: max_delay, steps 2000, washout 200, ridge 1e-8, generator. At most `units`, which
--- a linear reservoir can reach; half of the steps after the washout are for fitting, half for the measurement.
+-- networks"). Inputs are from U(-1, 1); options: max_delay, steps 2000, washout 200, ridge 1e-8, generator. At most
+-- `units`, which a linear reservoir can reach; half of the steps are for fitting, half for the measurement.
 function EchoStateNetwork:memory_capacity(options)
   local o = suggest.check_options("EchoStateNetwork:memory_capacity", options,
     { "max_delay", "steps", "washout", "ridge", "generator" })
@@ -126,8 +137,8 @@ function EchoStateNetwork:memory_capacity(options)
     for k = 1, delays do past[k] = u:narrow(1, start - k + 1, steps):reshape(steps, 1) end
     states, past = states:narrow(1, start + 1, steps), tensor.cat(past, 2)
     local readout, bias = nn.utils.ridge(states:narrow(1, 1, half), past:narrow(1, 1, half), o.ridge or 1e-8)
-    local x, y = states:narrow(1, half + 1, steps - half):matmul(readout:t()) + bias, past:narrow(1, half + 1,
-      steps - half)
+    local test, y = states:narrow(1, half + 1, steps - half), past:narrow(1, half + 1, steps - half)
+    local x = test:matmul(readout:t()) + bias
     x, y = x - x:mean(1, true), y - y:mean(1, true)
     local squares = (x * x):sum(1) * (y * y):sum(1)
     local r2 = ((x * y):sum(1) ^ 2 / squares:maximum(1e-300)):totable()

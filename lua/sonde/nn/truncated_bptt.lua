@@ -1,15 +1,15 @@
 -- nn.utils.truncated_bptt: back-propagation through time in chunks (Williams & Peng 1990).
 local fail = require "sonde.fail"
 local suggest = require "sonde.suggest"
+local tensor = require "sonde.tensor"
 
 -- for output, first, last in nn.utils.truncated_bptt(net, x, { steps = k, states = { h0, c0 }, dim = 1 }) do
 -- Calls a recurrent net on k steps of x after the other; each chunk starts from the states the one before ended with,
--- but
--- no gradient flows back into it. `first` and `last` are the chunk's steps; dim 2 where the net is batch_first. The
--- loop's
--- body computes the chunk's loss and calls backward.
+-- but no gradient flows back into it. `first` and `last` are the chunk's steps; dim is 2 where the net is batch_first.
+-- The loop's body computes the chunk's loss and calls backward.
 return function(net, x, options)
   local o = suggest.check_options("nn.utils.truncated_bptt", options, { "steps", "states", "dim" })
+  if not tensor.is_tensor(x) then fail("nn.utils.truncated_bptt: expected a Tensor to run over, got %s", type(x)) end
   local k, dim, states, first = o.steps, o.dim or 1, { table.unpack(o.states or {}, 1, 2) }, 1
   if math.type(k) ~= "integer" or k < 1 then
     fail("nn.utils.truncated_bptt: steps must be an integer of at least 1, got %s", tostring(k))

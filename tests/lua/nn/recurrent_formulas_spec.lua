@@ -1,6 +1,5 @@
 --- The fused recurrent operators against their formulas, composed step by step of tensor operators: values, and
---- gradients
---- of everything, to 1e-12. (The plain forms are also PyTorch's: tests/lua/reference/recurrent_spec.lua.)
+--- gradients of everything, to 1e-12. (The plain forms are also PyTorch's: tests/lua/reference/recurrent_spec.lua.)
 local sonde = require "sonde"
 local nn = sonde.nn
 

@@ -1,6 +1,5 @@
---- How much memory back-propagation through time takes: at most 1.5 times the activations that must be kept. A file
---- of its
---- own, for peaks are those of the process.
+--- How much memory back-propagation through time takes: at most 1.5 times the activations that must be kept. A file of
+--- its own, for peaks are those of the process.
 local sonde = require "sonde"
 local nn = sonde.nn
 

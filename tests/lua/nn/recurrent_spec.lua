@@ -80,6 +80,26 @@ describe("recurrent layers", function()
       expect.shape({ 4 }, (cell(x[1][1])))
     end)
 
+    it(kind .. " in reverse is one that reads the sequence backwards", function()
+      local steps, batch = 40, 20 -- more than one chunk of the backward pass
+      local both = nn[kind](3, 4, { bidirectional = true, dtype = "float64" })
+      local forward = nn[kind](3, 4, { dtype = "float64" })
+      for _, name in ipairs { "weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0" } do
+        sonde.no_grad(function() forward[name]:copy_(both[name .. "_reverse"]) end)
+      end
+      local backwards = sonde.arange(steps, 0, -1, { dtype = "int64" })
+      local x, weight = random(steps, batch, 3), random(steps, batch, 4)
+      local reversed = (both(x))[{ {}, {}, { 5, 8 } }]
+      local turned = (forward(x:index_select(1, backwards))):index_select(1, backwards)
+      expect.values(turned:detach():totable(), reversed:detach(), 1e-14)
+      ;(reversed * weight):sum():backward()
+      ;(turned * weight):sum():backward()
+      for name, p in forward:named_parameters() do
+        expect.values(p.grad:totable(), both[name .. "_reverse"].grad, 1e-11)
+        assert.equal(0, both[name].grad:abs():max():item())
+      end
+    end)
+
     it(kind .. " with lengths does as if each sequence were alone, whatever lies beyond", function()
       local m = nn[kind](3, 4, { num_layers = 2, bidirectional = true, dtype = "float64" })
       local x, lengths = random(6, 3, 3), { 6, 1, 4 }
@@ -175,8 +195,8 @@ describe("recurrent layers", function()
     local m = nn.LSTM(3, 4)
     local x = sonde.ones(5, 2, 3)
     local function int(...) return sonde.tensor({ ... }, { dtype = "int64" }) end
-    expect.error("LSTM: expected input [steps, batch, 3] or [steps, 3], got [5, 2, 4]", function() m(sonde.ones(5, 2,
-      4)) end)
+    expect.error("LSTM: expected input [steps, batch, 3] or [steps, 3], got [5, 2, 4]",
+      function() m(sonde.ones(5, 2, 4)) end)
     expect.error("expected input [batch, 3] or [3], got [5, 2, 3]", function() nn.GRUCell(3, 4)(x) end)
     expect.error("at least one step and one sample, got [5, 0, 3]", function() m(sonde.ones(5, 0, 3)) end)
     expect.error("got [0, 2, 3]", function() m(sonde.ones(0, 2, 3)) end)
@@ -198,6 +218,6 @@ describe("recurrent layers", function()
     expect.error("clip_hidden_grad must not be negative", function() nn.RNN(3, 4, { clip_hidden_grad = -1 }) end)
     expect.error("int64", function() nn.RNN(3, 4, { dtype = "int64" }) end)
     expect.error("hidden_size", function() nn.RNN(3, 1 << 40) end)
-    expect.no_leak(core, function() pcall(nn.LSTM, 3, 1 << 30, { num_layers = 3 }) end)
+    expect.no_leak(core, function() pcall(nn.LSTM, 1 << 40, 1 << 30, { num_layers = 3 }) end)
   end)
 end)
