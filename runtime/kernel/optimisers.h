@@ -1,6 +1,6 @@
 /* optimisers — the steps of the rarer update rules; those of SGD, Adam and RMSprop are in kernel.h, whose contract
- * holds here too. The step sizes that depend on the step's number come from room optim: a kernel only walks the elements.
- * d = ±g (maximize: -g) + weight_decay · w; decoupled decay: w *= keep first.
+ * holds here too. The step sizes that depend on the step's number come from room optim: a kernel only walks the
+ * elements. d = ±g (maximize: -g) + weight_decay · w; decoupled decay: w *= keep first.
  */
 #ifndef SONDE_KERNEL_OPTIMISERS_H
 #define SONDE_KERNEL_OPTIMISERS_H

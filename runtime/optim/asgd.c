@@ -1,7 +1,8 @@
 /* Averaged stochastic gradient descent (Polyak & Juditsky 1992), as PyTorch:
  *   g += weight_decay · w;  η = lr / (1 + lambd · lr · (t - 1))^alpha;  w = (1 - lambd · η) w - η g;
  *   ax = w up to step t0 + 1, after that ax += (w - ax) / (t - 1 - t0)
- * "ax" is the average; it is in the state, and the weights are not replaced by it. */
+ * "ax" is the average; it is in the state, and the weights are not replaced by it. (PyTorch keeps η in the state, so a
+ * schedule's new lr reaches it one step later; here it does at once.) */
 #include "optim/rule.h"
 
 #include <math.h>

@@ -1,7 +1,8 @@
 /* L-BFGS (Liu & Nocedal 1989; Nocedal & Wright 2006, algorithm 7.4), as PyTorch: directions from the last history_size
  * changes of the gradient, steps of fixed size lr or by a line search (strong_wolfe). One optimiser step is up to
  * max_iter iterations and max_eval evaluations (0: 5/4 of max_iter); it ends when max|g| <= tolerance_grad, or when
- * step or loss change by less than tolerance_change. For whole batches: the loss must be the same function at every call. */
+ * step or loss change by less than tolerance_change. For whole batches: the loss must be the same function at every
+ * call. */
 #include "optim/lbfgs.h"
 #include "optim/line_search.h"
 

@@ -95,6 +95,9 @@ describe("PyTorch's clipping", function()
       for i = 0, 1 do reference.near(name, group["after" .. i], ps[i + 1].grad) end
     end)
   end
+  it("cases are all here", function()
+    for _, name in ipairs(reference.list "/clip") do assert.truthy(norms[name] or name == "value.5", name) end
+  end)
   it("value", function()
     local group = reference.group("/clip/value.5")
     local ps = parameters(group)

@@ -84,8 +84,9 @@ add_state(ChainedScheduler)
 function composed.ChainedScheduler(schedulers)
   local first = type(schedulers) == "table" and schedulers[1]
   local optimizer = type(first) == "table" and first.optimizer
-  if not optimizer then fail("lr_scheduler.ChainedScheduler: expected a list of schedules, got %s", type(schedulers))
-    end
+  if not optimizer then
+    fail("lr_scheduler.ChainedScheduler: expected a list of schedules, got %s", type(schedulers))
+  end
   return chain(optimizer, schedulers)
 end
 
@@ -101,8 +102,7 @@ function ChainedScheduler:step()
 end
 
 -- base · (epoch + 1)/warmup_steps for the first warmup_steps epochs, then `after` from its start (left out: the base
--- rate).
--- S.WarmupLR(optimizer, 100, S.CosineAnnealingLR(optimizer, 1000))
+-- rate): S.WarmupLR(optimizer, 100, S.CosineAnnealingLR(optimizer, 1000))
 local warmup = {
   { "warmup_steps", base.whole(1) },
   { "after", base.optional(function(where, name, value, optimizer)
