@@ -1,5 +1,28 @@
 #include "autograd/loss_rows.h"
 
+sonde_status sonde_loss_check_pair(const sonde_call *call, const char *third)
+{
+    const sonde_tensor *x = call->in[0], *t = call->in[1];
+    char xs[SONDE_SHAPE_TEXT], ts[SONDE_SHAPE_TEXT];
+    SONDE_TRY(need_float(call, 0));
+    if (!sonde_tensor_same_shape(x, t))
+        return sonde_fail(SONDE_ESHAPE, "%s: input %s and target %s differ in shape", call->op->name,
+                          sonde_shape_text(xs, x->ndim, x->shape), sonde_shape_text(ts, t->ndim, t->shape));
+    for (int i = 1; i < call->n_in; i++) {
+        if (call->in[i] && call->in[i]->dtype != x->dtype)
+            return sonde_fail(SONDE_EDTYPE, "%s: the input is %s, the %s %s", call->op->name,
+                              sonde_dtype_name(x->dtype), i == 1 ? "target" : third,
+                              sonde_dtype_name(call->in[i]->dtype));
+    }
+    return SONDE_OK;
+}
+
+void sonde_loss_declare_elements(sonde_call *call, sonde_loss_reduction reduction)
+{
+    out_like(call, 0, call->in[0]->dtype, call->in[0]);
+    if (reduction != SONDE_LOSS_NONE) call->out_ndim[0] = 0;
+}
+
 void sonde_loss_reduce(sonde_call *call, const sonde_tensor *each, sonde_loss_reduction reduction, double divisor)
 {
     if (reduction == SONDE_LOSS_NONE) return;

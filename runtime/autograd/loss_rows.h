@@ -1,11 +1,15 @@
-/* loss_rows — what the operators of losses share. Private to room autograd. Losses end alike: one number per element (or
- * row), kept, summed or averaged.
+/* loss_rows — what the operators of losses share. Private to room autograd. Losses end alike: one number per element
+ * (or row), kept, summed or averaged.
  */
 #ifndef SONDE_AUTOGRAD_LOSS_ROWS_H
 #define SONDE_AUTOGRAD_LOSS_ROWS_H
 
 #include "autograd/rows.h"
 
+/* x and target are float tensors of one shape and dtype; further inputs, called `third`, of that dtype. */
+sonde_status sonde_loss_check_pair(const sonde_call *call, const char *third);
+/* Declares the output: like x, or one number. */
+void sonde_loss_declare_elements(sonde_call *call, sonde_loss_reduction reduction);
 /* Keeps t, contiguous, as the call's next extra. */
 sonde_status sonde_loss_keep(sonde_call *call, sonde_tensor *t);
 /* Where the element losses go: the output itself, or scratch of this shape. One reference. */

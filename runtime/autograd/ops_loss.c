@@ -1,6 +1,5 @@
 #include "autograd/loss_rows.h"
 
-
 /* ---- cross-entropy: -log softmax(logits)[label] --------------------------------------------------------------- */
 
 typedef struct entropy_args {
@@ -118,20 +117,8 @@ typedef struct pair_args {
 
 static sonde_status pair_shape(sonde_call *call)
 {
-    const sonde_tensor *x = call->in[0], *t = call->in[1];
-    char xs[SONDE_SHAPE_TEXT], ts[SONDE_SHAPE_TEXT];
-    SONDE_TRY(need_float(call, 0));
-    if (!sonde_tensor_same_shape(x, t))
-        return sonde_fail(SONDE_ESHAPE, "%s: input %s and target %s differ in shape", call->op->name,
-                          sonde_shape_text(xs, x->ndim, x->shape), sonde_shape_text(ts, t->ndim, t->shape));
-    for (int i = 1; i < call->n_in; i++) {
-        if (call->in[i] && call->in[i]->dtype != x->dtype)
-            return sonde_fail(SONDE_EDTYPE, "%s: the input is %s, the %s %s", call->op->name,
-                              sonde_dtype_name(x->dtype), i == 1 ? "target" : "weight",
-                              sonde_dtype_name(call->in[i]->dtype));
-    }
-    out_like(call, 0, x->dtype, x);
-    if (((const pair_args *)call->args)->reduction != SONDE_LOSS_NONE) call->out_ndim[0] = 0;
+    SONDE_TRY(sonde_loss_check_pair(call, "weight"));
+    sonde_loss_declare_elements(call, ((const pair_args *)call->args)->reduction);
     return SONDE_OK;
 }
 

@@ -18,8 +18,8 @@ sonde_status sonde_huber_loss(sonde_tensor **out, sonde_tensor *x, sonde_tensor 
 /* x within 0..1: EARG if not (NaN passes). weight broadcasts to x, or NULL. */
 sonde_status sonde_bce_loss(sonde_tensor **out, sonde_tensor *x, sonde_tensor *target, sonde_tensor *weight,
                             sonde_loss_reduction reduction);
-/* x: log-probabilities; target: probabilities, or their logarithms (log_target). batchmean: reduction mean divides by the
- * size of axis 0, which is the divergence's mathematical definition. */
+/* x: log-probabilities; target: probabilities, or their logarithms (log_target). batchmean: reduction mean divides by
+ * the size of axis 0, which is the divergence's mathematical definition. */
 sonde_status sonde_kl_div(sonde_tensor **out, sonde_tensor *x, sonde_tensor *target, bool log_target, bool batchmean,
                           sonde_loss_reduction reduction);
 /* target 1 or -1: EARG if not */

@@ -43,6 +43,7 @@ void sonde_bind_nn_activations(lua_State *L); /* these are called by sonde_bind_
 void sonde_bind_nn_spatial(lua_State *L);
 void sonde_bind_nn_norm(lua_State *L);
 void sonde_bind_nn_more(lua_State *L);
+void sonde_bind_nn_losses(lua_State *L);
 void sonde_bind_nn_init(lua_State *L);    /* pushes nn.init */
 void sonde_bind_nn_utils(lua_State *L);   /* pushes nn.utils */
 void sonde_bind_nn_reservoir(lua_State *L); /* adds to init and utils of the table on top */

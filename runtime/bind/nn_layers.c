@@ -1,4 +1,4 @@
-/* Constructors of layers, containers and losses, with PyTorch's arguments and defaults. */
+/* Constructors of layers and containers, with PyTorch's arguments and defaults. */
 #include "bind/nn.h"
 
 static int f_linear(lua_State *L)
@@ -89,47 +89,6 @@ static int f_residual(lua_State *L)
     return 1;
 }
 
-/* ---- losses -------------------------------------------------------------------------------------------- */
-
-static sonde_loss_reduction arg_reduction(const sonde_bind_args *args, int i)
-{
-    static const char *const names[] = {"mean", "sum", "none", NULL}; /* in the order of sonde_loss_reduction */
-    return (sonde_loss_reduction)sonde_bind_opt_choice(args, i, SONDE_LOSS_MEAN, names);
-}
-
-/* ignore_index: a class, 1-based. */
-static int f_cross_entropy(lua_State *L)
-{
-    sonde_bind_args args;
-    sonde_bind_args_open(&args, L, 1, "nn.CrossEntropyLoss",
-                         SONDE_BIND_NAMES("weight", "ignore_index", "reduction", "label_smoothing"));
-    sonde_tensor *weight = sonde_bind_opt_tensor(&args, 0);
-    int64_t ignored = sonde_bind_opt_integer(&args, 1, 0, 1, INT64_MAX);
-    sonde_loss_reduction reduction = arg_reduction(&args, 2);
-    double smoothing = sonde_bind_opt_number(&args, 3, 0.0);
-    sonde_bind_check(L, sonde_cross_entropy_loss_new(sonde_bind_new_module(L), weight, ignored, smoothing, reduction));
-    return sonde_bind_done(L);
-}
-
-static int f_mse_loss(lua_State *L)
-{
-    sonde_bind_args args;
-    sonde_bind_args_open(&args, L, 1, "nn.MSELoss", SONDE_BIND_NAMES("reduction"));
-    sonde_loss_reduction reduction = arg_reduction(&args, 0);
-    sonde_bind_check(L, sonde_mse_loss_new(sonde_bind_new_module(L), reduction));
-    return sonde_bind_done(L);
-}
-
-static int f_bce_with_logits(lua_State *L)
-{
-    sonde_bind_args args;
-    sonde_bind_args_open(&args, L, 1, "nn.BCEWithLogitsLoss", SONDE_BIND_NAMES("weight", "reduction", "pos_weight"));
-    sonde_tensor *weight = sonde_bind_opt_tensor(&args, 0), *pos_weight = sonde_bind_opt_tensor(&args, 2);
-    sonde_loss_reduction reduction = arg_reduction(&args, 1);
-    sonde_bind_check(L, sonde_bce_with_logits_loss_new(sonde_bind_new_module(L), weight, pos_weight, reduction));
-    return sonde_bind_done(L);
-}
-
 /* Parameter(data, requires_grad = true): shares the data's memory; a field of a module that holds it registers it. */
 static int f_parameter(lua_State *L)
 {
@@ -151,9 +110,6 @@ static const luaL_Reg functions[] = {
     {"Dropout", f_dropout},
     {"Sequential", f_sequential},
     {"Residual", f_residual},
-    {"CrossEntropyLoss", f_cross_entropy},
-    {"MSELoss", f_mse_loss},
-    {"BCEWithLogitsLoss", f_bce_with_logits},
     {"Parameter", f_parameter},
     {NULL, NULL},
 };
@@ -180,4 +136,5 @@ void sonde_bind_nn_layers(lua_State *L)
     sonde_bind_nn_spatial(L);
     sonde_bind_nn_norm(L);
     sonde_bind_nn_more(L);
+    sonde_bind_nn_losses(L);
 }

@@ -1,5 +1,5 @@
-/* losses — the loops of the rarer losses; those of cross-entropy, MSE and BCE with logits are in loops.h, whose contract
- * holds here too. Everything is computed in double and rounded once.
+/* losses — the loops of the rarer losses; those of cross-entropy, MSE and BCE with logits are in loops.h, whose
+ * contract holds here too. Everything is computed in double and rounded once.
  */
 #ifndef SONDE_KERNEL_LOSSES_H
 #define SONDE_KERNEL_LOSSES_H

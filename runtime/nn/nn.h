@@ -208,5 +208,6 @@ sonde_status sonde_init_orthogonal_(sonde_tensor *w, sonde_stream *s, double gai
 #include "nn/reservoir.h"
 
 #include "nn/layers.h"
+#include "nn/losses.h"
 
 #endif

@@ -36,6 +36,9 @@ describe("the editor's stubs", function()
     check(module, "Module", nn)
     check(sonde.optim, "optim", optim)
     check(sonde.optim.methods, "Optimizer", optim)
+    local schedules = stub "lr_scheduler"
+    check(sonde.optim.lr_scheduler, "lr_scheduler", schedules)
+    check(sonde.optim.swa_utils, "swa_utils", schedules)
     for _, name in ipairs { "data", "probe", "h5" } do check(sonde[name], name, stub(name)) end
     check(sonde.data.Dataset.methods, "Dataset", stub "data")
   end)

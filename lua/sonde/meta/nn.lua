@@ -261,6 +261,55 @@ function nn.MSELoss(reduction) end
 ---@param opts? { weight?: sonde.Tensor, reduction?: "mean"|"sum"|"none", pos_weight?: sonde.Tensor }
 ---@return sonde.Module
 function nn.BCEWithLogitsLoss(opts) end
+----weight[y] · x[y] of log-probabilities x [N, C] or [N, C, …]; labels as in CrossEntropyLoss.
+---@param opts? { weight?: sonde.Tensor, ignore_index?: integer, reduction?: "mean"|"sum"|"none" }
+---@return sonde.Module
+function nn.NLLLoss(opts) end
+---Cross-entropy of probabilities x within 0..1 and targets of the same shape.
+---@param opts? { weight?: sonde.Tensor, reduction?: "mean"|"sum"|"none" }
+---@return sonde.Module
+function nn.BCELoss(opts) end
+---|x - t|
+---@param reduction? "mean"|"sum"|"none"|table
+---@return sonde.Module
+function nn.L1Loss(reduction) end
+---e²/2beta where |e| = |x - t| < beta, else |e| - beta/2; beta 1
+---@param reduction? "mean"|"sum"|"none"|{ reduction?: string, beta?: number }
+---@param beta? number
+---@return sonde.Module
+function nn.SmoothL1Loss(reduction, beta) end
+---e²/2 where |e| = |x - t| < delta, else delta (|e| - delta/2); delta 1
+---@param reduction? "mean"|"sum"|"none"|{ reduction?: string, delta?: number }
+---@param delta? number
+---@return sonde.Module
+function nn.HuberLoss(reduction, delta) end
+---t (log t - x) of log-probabilities x; "batchmean" is the divergence as defined.
+---@param reduction? "mean"|"sum"|"none"|"batchmean"|{ reduction?: string, log_target?: boolean }
+---@param log_target? boolean targets are logarithms too
+---@return sonde.Module
+function nn.KLDivLoss(reduction, log_target) end
+---x where the target is 1, max(0, margin - x) where it is -1; margin 1
+---@param margin? number|{ margin?: number, reduction?: "mean"|"sum"|"none" }
+---@param reduction? "mean"|"sum"|"none"
+---@return sonde.Module
+function nn.HingeEmbeddingLoss(margin, reduction) end
+---loss(a, b, target): 1 - cosine where the target is 1, max(0, cosine - margin) where it is -1; margin 0
+---@param margin? number|{ margin?: number, reduction?: "mean"|"sum"|"none" }
+---@param reduction? "mean"|"sum"|"none"
+---@return sonde.Module
+function nn.CosineEmbeddingLoss(margin, reduction) end
+---Σ max(0, margin - x[y] + x[j])^p / C over the other classes j; p 1, margin 1
+---@param opts? { p?: 1|2, margin?: number, weight?: sonde.Tensor, reduction?: "mean"|"sum"|"none" }
+---@return sonde.Module
+function nn.MultiMarginLoss(opts) end
+---log(1 + exp(-t x)), targets 1 and -1
+---@param reduction? "mean"|"sum"|"none"|table
+---@return sonde.Module
+function nn.SoftMarginLoss(reduction) end
+---loss(x, target, variance): (log v + (x - t)²/v)/2, v = max(variance, eps); full: + log(2π)/2. false, 1e-6
+---@param opts? { full?: boolean, eps?: number, reduction?: "mean"|"sum"|"none" }
+---@return sonde.Module
+function nn.GaussianNLLLoss(opts) end
 ---A tensor that registers itself when it becomes a field of a layer. Shares the data's memory.
 ---@param data sonde.Tensor
 ---@param requires_grad? boolean true

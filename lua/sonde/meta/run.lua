@@ -70,8 +70,11 @@ function Run:evaluate(net, dataset, options) end
 ---@field clip? number          largest norm of the gradient
 ---@field on_nonfinite? "continue"|"skip"|"stop"
 ---@field probe? boolean|sonde.ProbeOptions  (true)
+---@field scheduler? sonde.Scheduler  stepped at each …
+---@field scheduler_interval? "epoch"|"step"  … ("epoch")
+---@field early_stopping? table  options of optim.EarlyStopping; the validation decides
 
----The whole usual training loop. Returns the last evaluation.
+---The whole usual training loop. Returns the evaluation of the weights that the network has at last.
 ---@param options sonde.FitOptions
 ---@return { loss: number, accuracy: number }?
 function Run:fit(options) end

@@ -24,6 +24,16 @@ local cases = {
   ["cross_entropy_smooth0.3"] = cross_entropy { label_smoothing = 0.3 },
   cross_entropy_weight = cross_entropy(), cross_entropy_ignore1 = cross_entropy { ignore_index = 2 },
   cross_entropy_soft = cross_entropy(), cross_entropy_extreme = cross_entropy(),
+  nll = function(i) return nn.NLLLoss()(i.x, i.y + 1) end,
+  l1 = function(i) return nn.L1Loss()(i.x, i.t) end,
+  ["smooth_l1_0.5"] = function(i) return nn.SmoothL1Loss { beta = 0.5 }(i.x, i.t) end,
+  smooth_l1_1 = function(i) return nn.SmoothL1Loss()(i.x, i.t) end,
+  ["huber_0.5"] = function(i) return nn.HuberLoss { delta = 0.5 }(i.x, i.t) end,
+  huber_1 = function(i) return nn.HuberLoss()(i.x, i.t) end,
+  bce = function(i) return nn.BCELoss()(i.x, i.t) end,
+  kl_div_batchmean = function(i) return nn.KLDivLoss "batchmean"(i.x, i.p) end,
+  soft_margin = function(i) return nn.SoftMarginLoss()(i.x, i.t) end,
+  gaussian_nll = function(i) return nn.GaussianNLLLoss()(i.x, i.t, i.v) end,
   bce_with_logits = function(i) return nn.BCEWithLogitsLoss()(i.x, i.t) end,
   bce_with_logits_pos_weight = function(i) return nn.BCEWithLogitsLoss { pos_weight = i.w }(i.x, i.t) end,
 }
@@ -43,5 +53,8 @@ describe("PyTorch's losses", function()
       reference.near("gradient", group.gin_x, inputs.x.grad)
     end)
   end
+  it("are all here", function()
+    for _, name in ipairs(reference.list "/losses") do assert.truthy(cases[name], name) end
+  end)
   teardown(reference.close)
 end)
