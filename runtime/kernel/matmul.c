@@ -21,15 +21,21 @@ typedef struct product {
     bool trans_a, trans_b, add;
 } product;
 
+/* Only OpenBLAS's pthread build may be called by several threads at once: the others hand two callers one buffer. */
+static bool one_caller;
+
 static void one_blas_thread(void)
 {
     openblas_set_num_threads(1);
+    one_caller = openblas_get_parallel() != OPENBLAS_THREAD;
 }
 
 static void run_blas(const product *p)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    static pthread_mutex_t caller = PTHREAD_MUTEX_INITIALIZER;
     pthread_once(&once, one_blas_thread);
+    if (one_caller) pthread_mutex_lock(&caller);
     CBLAS_TRANSPOSE ta = p->trans_a ? CblasTrans : CblasNoTrans, tb = p->trans_b ? CblasTrans : CblasNoTrans;
     int m = (int)p->m, n = (int)p->n, k = (int)p->k, lda = (int)p->lda, ldb = (int)p->ldb, ldc = (int)p->ldc;
     if (p->dtype == SONDE_FLOAT32)
@@ -38,6 +44,7 @@ static void run_blas(const product *p)
     else
         cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, 1, (const double *)p->a, lda, (const double *)p->b, ldb,
                     p->add ? 1 : 0, (double *)p->c, ldc);
+    if (one_caller) pthread_mutex_unlock(&caller);
 }
 
 static double element(sonde_dtype dtype, const char *x, int64_t i)
