@@ -7,7 +7,7 @@ local cli = {}
 -- In the order of `help`. Each is sonde.cli.<name>: a table { usage =, summary =, parser = function(parser), run =
 -- function(options) } or, without a parser, { usage =, summary =, main = function(arguments) }; both return an exit
 -- code.
-cli.commands = { "run", "peek", "list", "show", "recover", "lua", "help", "version" }
+cli.commands = { "run", "peek", "list", "diagnose", "show", "recover", "lua", "help", "version" }
 
 local function find(name)
   for _, command in ipairs(cli.commands) do

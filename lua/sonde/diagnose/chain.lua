@@ -1,0 +1,36 @@
+-- The layers of one network as the gradient meets them: weight layers in forward order, and what lies between them.
+local chain = {}
+
+local function kind_of(groups, i, is_weight)
+  if is_weight then return "weight" end
+  local gradients, activations = groups.activation_grad, groups.activation
+  if gradients.module[i]:find("Norm", 1, true) then return "normalisation" end
+  for j, has_slope in ipairs(activations and activations.has_slope or {}) do
+    if has_slope and activations.probe[j] == gradients.probe[i] then return "activation" end
+  end
+  return "other"
+end
+
+-- The networks of a run: lists of { index = along the probe axis, name =, module =, kind = "weight" | "activation" |
+-- "normalisation" | "other" } in forward order, with `weights`, the places of the weight layers before the output
+-- layer. A weight layer is the first module of its depth; depth falls where another network begins.
+function chain.networks(groups)
+  local gradients, networks = groups.activation_grad, {}
+  if not gradients or not gradients.depth then return networks end
+  local current, last
+  for i, depth in ipairs(gradients.depth) do
+    if not current or depth < last then
+      current, last = { weights = {} }, 0
+      networks[#networks + 1] = current
+    end
+    local is_weight = depth > last
+    current[#current + 1] = { index = i, name = gradients.probe[i], module = gradients.module[i],
+                              kind = kind_of(groups, i, is_weight) }
+    if is_weight then current.weights[#current.weights + 1] = #current end
+    last = depth
+  end
+  for _, network in ipairs(networks) do table.remove(network.weights) end -- the output layer
+  return networks
+end
+
+return chain

@@ -1,0 +1,119 @@
+-- Gradients that vanish or explode over depth, measured at the outputs of the weight layers: weight gradients alone
+-- hide it where the activations shrink as well (ReLU with Glorot's weights).
+local Latch = require "sonde.diagnose.latch"
+local statistics = require "sonde.diagnose.statistics"
+
+local Depth = {}
+Depth.__index = Depth
+
+local smallest = -46 -- log10 of less than the smallest float32: a gradient that has become exactly zero
+
+function Depth.new(network, thresholds)
+  local function latch(on) return Latch.new { on = on, off = 0.75 * on, hold = thresholds.hold } end
+  return setmetatable({ network = network, limits = thresholds, vanishing = latch(thresholds.vanishing_decades),
+                        exploding = latch(1), worst = {} }, Depth)
+end
+
+-- log10 of the gradient's norm at each weight layer, from the lowest. Zeros are gradients that underflowed where only
+-- the lowest layers have them; elsewhere (a branch that starts at zero) they tell nothing and are left out.
+local function decades_of(network, norms)
+  local logs, places, from_below = {}, {}, true
+  for _, place in ipairs(network.weights) do
+    local norm = norms[network[place].index]
+    if not norm or not statistics.is_finite(norm) then return nil end
+    if norm > 0 then from_below = false end
+    if norm > 0 or from_below then
+      logs[#logs + 1] = norm > 0 and math.log(norm, 10) or smallest
+      places[#places + 1] = place
+    end
+  end
+  if from_below or #logs < 2 then return nil end
+  return logs, places
+end
+
+-- Decades gained on the way from the highest layer to the lowest, negative is vanishing: by the slope over all layers
+-- or, for what happens in one place, from the upper third to the lower third, whichever is more.
+local function total_of(logs, slope)
+  local n, third = #logs, math.max(1, #logs // 3)
+  local even, jump = slope * (n - 1), statistics.median(table.move(logs, 1, third, 1, {}))
+    - statistics.median(table.move(logs, n - third + 1, n, 1, {}))
+  return math.abs(even) > math.abs(jump) and even or jump
+end
+
+-- The factors of the modules between the lowest and the highest weight layer: decades by kind, and the module with
+-- the largest share of the way. Their sum is exact where each module feeds the next.
+local function factors_of(network, places, norms)
+  local parts, worst = { weight = 0, activation = 0, normalisation = 0, other = 0 }, { decades = 0 }
+  local counts = {}
+  for place = places[1] + 1, places[#places] do
+    local below, here = norms[network[place - 1].index], norms[network[place].index]
+    if below > 0 and here > 0 and statistics.is_finite(below) and statistics.is_finite(here) then
+      local module, decades = network[place], math.log(below / here, 10)
+      parts[module.kind] = parts[module.kind] + decades
+      counts[module.kind] = (counts[module.kind] or 0) + 1
+      if math.abs(decades) > math.abs(worst.decades) then
+        worst = { decades = decades, name = module.name, module = module.module }
+      end
+    end
+  end
+  return parts, worst, counts
+end
+
+local function remember(self, row, kind, logs, places, total, slope)
+  local old = self.worst[kind]
+  if old and math.abs(old.total) >= math.abs(total) then return end
+  self.worst[kind] = { step = row.step, logs = logs, places = places, total = total, slope = slope,
+                       norms = row.activation_grad.l2_norm }
+end
+
+function Depth:feed(row)
+  local norms = row.activation_grad and row.activation_grad.l2_norm
+  if not norms then return end
+  local logs, places = decades_of(self.network, norms)
+  if not logs then return end
+  local slope = -statistics.theil_sen(logs)
+  local total = total_of(logs, slope)
+  self.vanishing:feed(row.step, -total)
+  local limits = self.limits
+  local growth = math.max(total / limits.exploding_total,
+    math.min(total / limits.exploding_decades, slope / limits.exploding_slope))
+  self.exploding:feed(row.step, growth)
+  if -total >= limits.vanishing_decades then remember(self, row, "vanishing", logs, places, total, slope) end
+  if growth >= 1 then remember(self, row, "exploding", logs, places, total, slope) end
+end
+
+-- Layers whose gradient is two decades or more beyond that of the highest.
+local function layers_of(network, worst, limit)
+  local top, names = worst.logs[#worst.logs], {}
+  for i, place in ipairs(worst.places) do
+    local beyond = (worst.logs[i] - top) * (worst.total < 0 and -1 or 1)
+    if beyond >= limit then names[#names + 1] = network[place].name end
+  end
+  if #names == 0 then names[1] = network[worst.places[1]].name end
+  return names
+end
+
+local function finding(self, kind, latch)
+  latch:finish()
+  local since, worst = latch:verdict(self.limits.share), self.worst[kind]
+  if not since or not worst then return nil end
+  local network = self.network
+  local parts, module, counts = factors_of(network, worst.places, worst.norms)
+  local evidence = {
+    step = worst.step, decades_per_layer = worst.slope, total_decades = worst.logs[1] - worst.logs[#worst.logs],
+    r2 = statistics.r2(worst.logs, -worst.slope), weight_decades = parts.weight, activation_decades = parts.activation,
+    normalisation_decades = parts.normalisation, worst_layer = module.name, worst_drop = module.decades,
+    smallest = 10 ^ math.min(table.unpack(worst.logs)), largest = 10 ^ math.max(table.unpack(worst.logs)),
+  }
+  return { pathology = kind .. "_gradient", severity = math.min(1, math.abs(worst.total) / 8), since_step = since,
+           layers = layers_of(network, worst, 2), evidence = evidence, counts = counts, worst = module }
+end
+
+function Depth:findings()
+  local found = {}
+  found[#found + 1] = finding(self, "vanishing", self.vanishing)
+  found[#found + 1] = finding(self, "exploding", self.exploding)
+  return found
+end
+
+return Depth

@@ -1,0 +1,151 @@
+-- sonde.diagnose: what is wrong with a training, where, since when, and what fits as a cure; from a run's file, or from
+-- rows as they come.
+local chain = require "sonde.diagnose.chain"
+local explain = require "sonde.diagnose.explain"
+local fail = require "sonde.fail"
+local suggest = require "sonde.suggest"
+
+local diagnose = {}
+
+diagnose.pathologies = {
+  "vanishing_gradient", "exploding_gradient", "numeric_overflow", "dead_units", "saturated_units", "slow_progress",
+  "vanishing_through_time", "exploding_through_time", "unbalanced_updates",
+}
+diagnose.thresholds = require "sonde.diagnose.thresholds"
+
+local function thresholds_with(overrides)
+  local names, values = {}, {}
+  for name, value in next, diagnose.thresholds do
+    names[#names + 1], values[name] = name, value
+  end
+  table.sort(names)
+  for name, value in next, overrides or {} do
+    if not values[name] then fail("diagnose: %s", suggest.unknown("threshold", name, names)) end
+    if type(value) ~= "number" then fail("diagnose: threshold '%s' must be a number, got %s", name, type(value)) end
+    values[name] = value
+  end
+  return values
+end
+
+local Diagnosis = {}
+Diagnosis.__index = Diagnosis
+
+-- Judges rows as they come. groups: group → { probe =, layer =, module =, role =, depth = } of what is measured;
+-- thresholds: overrides by name.
+function diagnose.new(groups, thresholds)
+  local limits = thresholds_with(thresholds)
+  local self = setmetatable({ depths = {}, groups = groups }, Diagnosis)
+  for _, network in ipairs(chain.networks(groups)) do
+    if #network.weights >= 2 then
+      self.depths[#self.depths + 1] = require "sonde.diagnose.depth".new(network, limits)
+      self.networks = self.networks or {}
+      self.networks[#self.depths] = network
+    end
+  end
+  self.growth = require "sonde.diagnose.growth".new(groups, limits)
+  self.progress = require "sonde.diagnose.progress".new(limits)
+  if groups.activation then self.units = require "sonde.diagnose.units".new(groups, limits) end
+  if groups.weight then self.updates = require "sonde.diagnose.updates".new(groups, limits) end
+  if groups.hidden_jacobian then self.time = require "sonde.diagnose.time".new(groups, limits) end
+  return self
+end
+
+-- One row: { step =, metrics = { loss = … }, activation_grad = { l2_norm = { … } }, … }; what was not measured in it
+-- is absent.
+function Diagnosis:feed(row)
+  for _, depth in ipairs(self.depths) do depth:feed(row) end
+  self.growth:feed(row)
+  self.progress:feed(row)
+  for _, detector in ipairs { "units", "updates", "time" } do
+    if self[detector] then self[detector]:feed(row) end
+  end
+end
+
+local function append(list, more)
+  for _, item in ipairs(more) do list[#list + 1] = item end
+end
+
+-- The activation that stands most often between a network's weight layers.
+local function activation_of(network)
+  local counts, best = {}, nil
+  for _, module in ipairs(network) do
+    if module.kind == "activation" then
+      counts[module.module] = (counts[module.module] or 0) + 1
+      if not best or counts[module.module] > counts[best] then best = module.module end
+    end
+  end
+  return best
+end
+
+-- A symptom that another finding explains is not named beside it: updates and progress follow the gradient; a gradient
+-- that is exactly zero below dead units has not vanished over depth; units that get the same input for every sample,
+-- because the signal shrinks as the gradient does, are not what is wrong.
+local function without_consequences(findings)
+  local there = {}
+  for _, finding in ipairs(findings) do there[finding.pathology] = finding end
+  local flow = there.vanishing_gradient or there.exploding_gradient or there.numeric_overflow
+  local kept = {}
+  for _, finding in ipairs(findings) do
+    local name = finding.pathology
+    local explained = (name == "slow_progress" and #findings > 1) or (name == "unbalanced_updates" and flow)
+      or (name == "vanishing_gradient" and there.dead_units and finding.evidence.smallest < 1e-45)
+      or (name == "dead_units" and finding.collapsed and there.vanishing_gradient)
+    if not explained then kept[#kept + 1] = finding end
+  end
+  return kept
+end
+
+-- What is wrong, the worst first: { pathology =, severity =, layers =, since_step =, evidence =, cause =, cures = }.
+function Diagnosis:findings()
+  local found = {}
+  for i, depth in ipairs(self.depths) do
+    local here = depth:findings()
+    for _, finding in ipairs(here) do finding.activation = activation_of(self.networks[i]) end
+    append(found, here)
+  end
+  local over_depth = {}
+  for _, finding in ipairs(found) do over_depth[finding.pathology] = true end
+  for _, finding in ipairs(self.growth:findings()) do
+    if not over_depth[finding.pathology] then found[#found + 1] = finding end
+  end
+  if self.units then append(found, self.units:findings(self.progress:stalled())) end
+  if self.time then append(found, self.time:findings(self.progress:state())) end
+  if self.updates then append(found, self.updates:findings()) end
+  append(found, self.progress:findings())
+  local kept, order = without_consequences(found), {}
+  for i, finding in ipairs(kept) do
+    order[finding] = i
+    finding.cause, finding.cures = explain[finding.pathology](finding)
+  end
+  table.sort(kept, function(a, b)
+    if a.severity ~= b.severity then return a.severity > b.severity end
+    return order[a] < order[b]
+  end)
+  return kept
+end
+
+-- The same from a run's file, also a live or a killed run's FILE.part: { file =, healthy =, findings =, attributes =,
+-- profile = the newest picture over depth }. options: { thresholds = { name = value } }. nil, message, code where the
+-- file cannot be read.
+function diagnose.file(path, options)
+  local given = suggest.check_options("diagnose", options, { "thresholds" })
+  local opened, message, code = require "sonde.diagnose.source".open(path)
+  if not opened then return nil, message, code end
+  local diagnosis = diagnose.new(opened.groups, given.thresholds)
+  local rows, last = 0, nil
+  local ok, trouble = pcall(function()
+    for row in opened.rows() do
+      diagnosis:feed(row)
+      rows = rows + 1
+      if row.activation_grad then last = row end
+    end
+  end)
+  opened.close()
+  if not ok then return nil, ("%s cannot be read: %s"):format(path, trouble), "EFORMAT" end
+  if rows == 0 then return nil, path .. " holds no measured step", "EFORMAT" end
+  local findings = diagnosis:findings()
+  return { file = path, healthy = #findings == 0, findings = findings, attributes = opened.attributes,
+           groups = opened.groups, last = last }
+end
+
+return diagnose

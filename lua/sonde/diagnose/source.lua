@@ -1,0 +1,134 @@
+-- Rows of a run's file for the detectors: layout once, then one table per step. Long runs are thinned: the first rows
+-- and then every n-th, so that a file of any length is read in blocks and judged in bounded time.
+local h5 = require "sonde.h5"
+
+local source = {}
+
+-- group → what the detectors look at; "?": only where the file has it
+local wanted = {
+  metrics = { "loss", "grad_norm", "lr" },
+  weight_grad = { "l2_norm", "n_nonfinite" },
+  activation_grad = { "l2_norm", "n_nonfinite" },
+  activation = { "slope_rms", "saturated_frac", "dead_frac", "idle_frac", "sample_cosine", "n_nonfinite" },
+  weight = { "update_ratio", "unchanged_frac" },
+  hidden_grad = { "l2_norm", "length" },
+  hidden_jacobian = { "l2_norm", "cell_l2_norm", "length" },
+}
+local coordinates = { "probe", "layer", "module", "role", "depth", "n_elements" }
+
+local first_rows, most_rows, block = 32, 1000, 256
+
+local function is_dataset(file, path)
+  local info = file:info(path)
+  return info and info.kind == "dataset" and info or nil
+end
+
+-- A whole dataset as a list; nil where there is none.
+local function list_of(file, path)
+  if not is_dataset(file, path) then return nil end
+  local value = file:read(path)
+  if type(value) == "userdata" then return value:totable() end
+  return type(value) == "table" and value or nil
+end
+
+local function open_group(file, name)
+  local path = "/" .. name
+  local steps = list_of(file, path .. "/step")
+  if not steps or #steps == 0 then return nil end
+  local group = { name = name, steps = steps, next = 1, variables = {}, from = 0, to = -1, cache = {} }
+  for _, label in ipairs(coordinates) do group[label] = list_of(file, path .. "/" .. label) end
+  for _, variable in ipairs(wanted[name]) do
+    local info = is_dataset(file, path .. "/" .. variable)
+    if info and info.shape[1] and info.shape[1] >= 1 then
+      group.variables[#group.variables + 1] = { name = variable, shape = info.shape }
+      group.steps_there = math.min(group.steps_there or #steps, info.shape[1])
+    end
+  end
+  group.n = math.min(#steps, group.steps_there or 0)
+  if group.n == 0 then return nil end
+  return group
+end
+
+-- Which modules are element-wise activations: those with a slope.
+local function find_slopes(file, group)
+  local info = group and is_dataset(file, "/activation/slope_rms")
+  if not info then return end
+  local first = file:read("/activation/slope_rms", { start = { 1, 1 }, count = { 1, info.shape[2] } })
+  group.has_slope = {}
+  for i, slope in ipairs(first and first[1]:totable() or {}) do group.has_slope[i] = slope == slope end
+end
+
+local function load_block(file, group, row)
+  group.from, group.to = row, math.min(group.n, row + block - 1)
+  for _, variable in ipairs(group.variables) do
+    local start, count = { row }, { group.to - row + 1 }
+    for d = 2, #variable.shape do start[d], count[d] = 1, variable.shape[d] end
+    local value, message = file:read("/" .. group.name .. "/" .. variable.name, { start = start, count = count })
+    if not value then error(message, 0) end
+    group.cache[variable.name] = value
+  end
+end
+
+-- The values of row `row` of a group: variable → list (of lists), or a number.
+local function values_of(file, group, row)
+  if row < group.from or row > group.to then load_block(file, group, row) end
+  local values = {}
+  for _, variable in ipairs(group.variables) do
+    local cell = group.cache[variable.name][row - group.from + 1]
+    if type(cell) == "userdata" then cell = #variable.shape == 1 and cell:item() or cell:totable() end
+    values[variable.name] = cell
+  end
+  return values
+end
+
+-- Step numbers to look at, from all groups.
+local function chosen_steps(groups)
+  local seen, steps = {}, {}
+  for _, group in next, groups do
+    for row = 1, group.n do
+      local step = group.steps[row]
+      if not seen[step] then
+        seen[step] = true
+        steps[#steps + 1] = step
+      end
+    end
+  end
+  table.sort(steps)
+  local stride, chosen = math.max(1, #steps // most_rows), {}
+  for i, step in ipairs(steps) do
+    if i <= first_rows or (i - first_rows) % stride == 0 or i > #steps - 8 then chosen[#chosen + 1] = step end
+  end
+  return chosen
+end
+
+-- The groups of a file that there are, and an iterator over its rows in the order of steps:
+--   { step =, metrics = { loss = … }, activation_grad = { l2_norm = { … } }, … }
+-- nil, message, code where the file cannot be read or is no run's file.
+function source.open(path)
+  local file, message, code = h5.open(path)
+  if not file then return nil, message, code end
+  if file:attribute("/", "format") ~= "sonde-history" then
+    file:close()
+    return nil, path .. " is not a run's file (its attribute 'format' is not 'sonde-history')", "EFORMAT"
+  end
+  local groups, attributes = {}, {}
+  for name in next, wanted do groups[name] = open_group(file, name) end
+  find_slopes(file, groups.activation)
+  for _, name in ipairs(file:attributes("/") or {}) do attributes[name] = file:attribute("/", name) end
+  local steps, at = chosen_steps(groups), 0
+  local function next_row()
+    at = at + 1
+    local step = steps[at]
+    if not step then return nil end
+    local row = { step = step }
+    for name, group in next, groups do
+      while group.next < group.n and group.steps[group.next] < step do group.next = group.next + 1 end
+      if group.steps[group.next] == step then row[name] = values_of(file, group, group.next) end
+    end
+    return row
+  end
+  return { groups = groups, attributes = attributes, n_rows = #steps, rows = function() return next_row end,
+           close = function() file:close() end }
+end
+
+return source

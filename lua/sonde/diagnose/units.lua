@@ -1,0 +1,134 @@
+-- Units without a slope: dead ones, whose activation never lets a gradient through, and saturated ones, which sit on
+-- the flat ends of a bounded activation. Only activation modules have these columns.
+local Latch = require "sonde.diagnose.latch"
+
+local Units = {}
+Units.__index = Units
+
+local function latches(names, on, hold)
+  local list = {}
+  for i in ipairs(names) do list[i] = Latch.new { on = on, off = 0.8 * on, hold = hold } end
+  return list
+end
+
+function Units.new(groups, thresholds)
+  local names = groups.activation.probe
+  return setmetatable({
+    names = names, limits = thresholds, first_slope = {}, last = {}, idle_since = {},
+    dead = latches(names, thresholds.dead_share, thresholds.hold),
+    idle = latches(names, 0.9, thresholds.hold),
+    saturated = latches(names, thresholds.saturated_share, thresholds.hold),
+    flat = latches(names, 1, thresholds.hold),
+  }, Units)
+end
+
+local function known(x) return x ~= nil and x == x end
+
+-- Where the layer before no longer tells samples apart (deep in a ReLU net, as mean-field theory has it), half of all
+-- units are off for all of them by symmetry, and come on again as soon as training moves that one direction: there a
+-- larger share is needed.
+local function weighed(share, cosine)
+  return known(share) and known(cosine) and cosine > 0.9 and 0.6 * share or share
+end
+
+-- A unit counts as dead after 2000 samples: the condition dates from where the batch alone said so.
+local function feed_dead(self, i, step, dead, idle, cosine)
+  dead = weighed(dead, cosine)
+  if known(idle) and idle >= self.limits.dead_share then
+    self.idle_since[i] = self.idle_since[i] or step
+  elseif known(idle) and not self.dead[i].active then
+    self.idle_since[i] = nil
+  end
+  self.dead[i]:feed(step, dead)
+  self.idle[i]:feed(step, idle)
+end
+
+-- Far from where it started and from its steepest part: 1 at the limit of either, more beyond both.
+local function feed_flat(self, i, step, slope)
+  if not known(slope) then return end
+  local first = self.first_slope[i] or slope
+  self.first_slope[i] = first
+  if slope > 0 then
+    self.flat[i]:feed(step, math.min(self.limits.saturated_slope / slope, self.limits.saturated_fall * first / slope))
+  end
+end
+
+function Units:feed(row)
+  local values = row.activation
+  if not values or not values.slope_rms then return end
+  for i in ipairs(self.names) do
+    local slope, saturated = values.slope_rms[i], values.saturated_frac[i]
+    self.last[i] = { slope = slope, saturated = saturated, dead = values.dead_frac[i], idle = values.idle_frac[i],
+                     cosine = values.sample_cosine and values.sample_cosine[i] }
+    if known(saturated) then
+      self.saturated[i]:feed(row.step, saturated)
+      feed_flat(self, i, row.step, slope)
+    else
+      feed_dead(self, i, row.step, values.dead_frac[i], values.idle_frac[i],
+        values.sample_cosine and values.sample_cosine[i])
+    end
+  end
+end
+
+-- Collects the layers for which `since_of(i)` knows a step; share(i): how many of their units.
+local function collect(self, pathology, since_of, share)
+  local layers, since, most, shares = {}, nil, 0, {}
+  for i, name in ipairs(self.names) do
+    local step = since_of(i)
+    if step then
+      layers[#layers + 1] = name
+      since = math.min(since or step, step)
+      shares[#shares + 1] = share(i)
+      most = math.max(most, share(i))
+    end
+  end
+  if #layers == 0 then return nil end
+  return { pathology = pathology, layers = layers, since_step = since, shares = shares,
+           severity = math.min(1, 0.5 * most + 0.5 * #layers / #self.names), evidence = {} }
+end
+
+-- stalled: has the loss stood still? Only then is a layer that lost half of its slope, but has no unit near its end,
+-- called saturated: in a network that learns such layers are at work.
+function Units:findings(stalled)
+  local share = self.limits.share
+  local function verdict(latch)
+    latch:finish()
+    return latch:verdict(share)
+  end
+  local dead = collect(self, "dead_units", function(i)
+    local since = verdict(self.dead[i])
+    -- Too few samples in the whole run: then no unit of the batches may have moved.
+    if not since and self.dead[i].rows == 0 then return verdict(self.idle[i]) end
+    return since and math.min(since, self.idle_since[i] or since)
+  end, function(i)
+    local last = self.last[i]
+    return known(last.dead) and last.dead or known(last.idle) and last.idle or 1
+  end)
+  local saturated = collect(self, "saturated_units", function(i)
+    return verdict(self.saturated[i]) or stalled and verdict(self.flat[i]) or nil
+  end, function(i) return known(self.last[i].saturated) and self.last[i].saturated or 1 end)
+  local found = {}
+  if dead then
+    dead.evidence.dead_frac = math.max(table.unpack(dead.shares))
+    dead.collapsed = true -- no dead layer tells samples apart: the signal was lost before its units were
+    for i, name in ipairs(self.names) do
+      local cosine = self.last[i].cosine
+      for _, layer in ipairs(dead.layers) do
+        if name == layer and not (known(cosine) and cosine > 0.9) then dead.collapsed = false end
+      end
+    end
+    found[1] = dead
+  end
+  if saturated then
+    saturated.evidence.saturated_frac = math.max(table.unpack(saturated.shares))
+    for i, name in ipairs(self.names) do
+      if name == saturated.layers[#saturated.layers] then
+        saturated.evidence.slope_rms, saturated.evidence.first_slope_rms = self.last[i].slope, self.first_slope[i]
+      end
+    end
+    found[#found + 1] = saturated
+  end
+  return found
+end
+
+return Units

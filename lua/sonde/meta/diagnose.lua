@@ -1,0 +1,46 @@
+---@meta
+-- For editors only: sonde.diagnose. Never loaded.
+
+---@class sonde.Finding
+---@field pathology string one of diagnose.pathologies
+---@field severity number 0..1
+---@field layers string[] paths of modules (unbalanced_updates: of parameters); none where it is the whole network
+---@field since_step integer
+---@field evidence table<string, number|string>
+---@field cause string
+---@field cures string[] the likeliest first
+
+---@class sonde.Diagnosis
+local Diagnosis = {}
+
+---One row of measurements: group → variable → one number per probe. What was not measured is absent.
+---@param row table `{ step =, metrics = { loss =, grad_norm = }, activation_grad = { l2_norm = { … } }, … }`
+function Diagnosis:feed(row) end
+
+---What is wrong so far, the worst first; none: healthy.
+---@return sonde.Finding[]
+function Diagnosis:findings() end
+
+local diagnose = {}
+
+---The names a finding may have.
+---@type string[]
+diagnose.pathologies = {}
+
+---Where the detectors draw their lines, by name; any can be overridden.
+---@type table<string, number>
+diagnose.thresholds = {}
+
+---Judges rows as they come.
+---@param groups table group → `{ probe =, module =, depth =, role = }`, lists along the probe axis
+---@param thresholds? table<string, number>
+---@return sonde.Diagnosis
+function diagnose.new(groups, thresholds) end
+
+---What is wrong with a run, from its file, also from the FILE.part of one that is live or was killed.
+---@param path string
+---@param options? { thresholds?: table<string, number> }
+---@return { file: string, healthy: boolean, findings: sonde.Finding[] }?, string?, string?
+function diagnose.file(path, options) end
+
+return diagnose

@@ -1,0 +1,247 @@
+--- The detectors, fed with rows made up for the purpose.
+local Latch = require "sonde.diagnose.latch"
+local diagnose = require "sonde.diagnose"
+local statistics = require "sonde.diagnose.statistics"
+
+local nan = 0 / 0
+
+describe("statistics", function()
+  it("are those of the definitions", function()
+    assert.equal(2, statistics.median { 3, 1, 2 })
+    assert.equal(2.5, statistics.median { 4, 1, 2, 3 })
+    assert.is_nil(statistics.median {})
+    assert.equal(2, statistics.theil_sen { 1, 3, 5, 7, 9 })
+    assert.equal(2, statistics.theil_sen { 1, 3, 500, 7, 9 }) -- one outlier changes nothing
+    assert.is_nil(statistics.theil_sen { 1 })
+    assert.equal(1, statistics.r2({ 1, 3, 5 }, 2))
+    assert.is_true(statistics.r2({ 1, 30, 5, 20 }, 2) < 0.5)
+  end)
+end)
+
+describe("a latch", function()
+  local function feed(latch, values)
+    for step, value in ipairs(values) do latch:feed(step, value) end
+    latch:finish()
+    return latch:verdict(0.25)
+  end
+  local function new() return Latch.new { on = 1, off = 0.5, hold = 3 } end
+
+  it("begins after three rows in a row, and dates from the first", function()
+    assert.equal(2, feed(new(), { 0, 2, 2, 2, 2 }))
+    assert.is_nil(feed(new(), { 2, 2, 0, 2, 2, 0, 2, 2, 0 }))
+  end)
+
+  it("ends only below the lower limit", function()
+    assert.equal(1, feed(new(), { 2, 2, 2, 0.7, 0.7, 0.7, 0.7 }))
+  end)
+
+  it("forgets a short episode, but not a long one", function()
+    local short = { 2, 2, 2 }
+    for i = 4, 40 do short[i] = 0 end
+    assert.is_nil(feed(new(), short))
+    assert.equal(1, feed(new(), { 2, 2, 2, 2, 0, 0, 0, 0 }))
+  end)
+
+  it("judges a run of one row by that row, and passes over rows without a measure", function()
+    assert.equal(1, feed(new(), { 2 }))
+    assert.is_nil(feed(new(), { 0 }))
+    assert.equal(1, feed(new(), { 2, nan, 2, nan, 2 }))
+  end)
+end)
+
+--- Groups of a chain of `n` Linear layers h1..hn, out, each but the last followed by an activation a1..an.
+local function layout(n, activation)
+  local gradients = { probe = {}, module = {}, depth = {} }
+  local activations = { probe = {}, module = {}, has_slope = {} }
+  for i = 1, n + 1 do
+    for _, entry in ipairs(i <= n and { { "h" .. i, "Linear" }, { "a" .. i, activation or "Sigmoid" } }
+      or { { "out", "Linear" } }) do
+      local p = #gradients.probe + 1
+      gradients.probe[p], gradients.module[p], gradients.depth[p] = entry[1], entry[2], i
+      activations.probe[p], activations.module[p], activations.has_slope[p] = entry[1], entry[2], entry[2] ~= "Linear"
+    end
+  end
+  return { activation_grad = gradients, activation = activations }
+end
+
+--- Gradients that each activation multiplies by `factor`, with 1 at the output.
+local function gradients(n, factor)
+  local norms, norm = {}, 1
+  for p = 2 * n + 1, 1, -1 do
+    if p % 2 == 1 and p <= 2 * n then norm = norm * factor end -- below the activation above it
+    norms[p] = norm
+  end
+  return norms
+end
+
+local function findings(groups, rows, thresholds)
+  local diagnosis = diagnose.new(groups, thresholds)
+  for step, row in ipairs(rows) do
+    row.step = row.step or step
+    diagnosis:feed(row)
+  end
+  return diagnosis:findings()
+end
+
+local function repeated(n, make)
+  local rows = {}
+  for step = 1, n do rows[step] = make(step) end
+  return rows
+end
+
+describe("over depth", function()
+  local function rows_of(n, factor)
+    return repeated(5, function() return { activation_grad = { l2_norm = gradients(n, factor) } } end)
+  end
+
+  it("a gradient that every activation divides by four vanishes, and the activation is named", function()
+    local found = findings(layout(10), rows_of(10, 0.25))
+    assert.equal(1, #found)
+    local finding, evidence = found[1], found[1].evidence
+    assert.equal("vanishing_gradient", finding.pathology)
+    assert.near(math.log(0.25, 10), evidence.decades_per_layer, 1e-9)
+    assert.near(9 * math.log(0.25, 10), evidence.total_decades, 1e-9)
+    assert.near(evidence.total_decades, evidence.activation_decades, 1e-9)
+    assert.equal(0, evidence.weight_decades)
+    assert.near(1, evidence.r2, 1e-9)
+    assert.same({ "h1", "h2", "h3", "h4", "h5", "h6" }, finding.layers) -- two decades and more below h10
+    assert.equal(1, finding.since_step)
+    assert.truthy(finding.cause:find("Sigmoid", 1, true), finding.cause)
+  end)
+
+  it("one that grows explodes; one that changes little does neither", function()
+    assert.equal("exploding_gradient", findings(layout(10), rows_of(10, 2))[1].pathology)
+    assert.same({}, findings(layout(10), rows_of(10, 0.7)))
+    assert.same({}, findings(layout(10), rows_of(10, 1.2)))
+    assert.same({}, findings(layout(1), rows_of(1, 1e-9))) -- one layer has no depth
+  end)
+
+  it("a loss in one place is found and that place named", function()
+    local norms = gradients(9, 1)
+    for p = 1, 9 do norms[p] = norms[p] * 1e-4 end -- everything up to h5
+    local found = findings(layout(9), repeated(5, function() return { activation_grad = { l2_norm = norms } } end))
+    assert.equal("a5", found[1].evidence.worst_layer)
+    assert.near(-4, found[1].evidence.worst_drop, 1e-9)
+    assert.truthy(found[1].cause:find("'a5'", 1, true), found[1].cause)
+    assert.same({ "h1", "h2", "h3", "h4", "h5" }, found[1].layers)
+  end)
+
+  it("gradients that underflow to zero from below have vanished; a branch that starts at zero has not", function()
+    local norms = gradients(10, 0.25)
+    for p = 1, 6 do norms[p] = 0 end
+    assert.equal("vanishing_gradient",
+      findings(layout(10), repeated(5, function() return { activation_grad = { l2_norm = norms } } end))[1].pathology)
+    local branch = gradients(10, 1)
+    for p = 3, 18 do branch[p] = 0 end
+    assert.same({}, findings(layout(10), repeated(5, function() return { activation_grad = { l2_norm = branch } } end)))
+  end)
+
+  it("lines can be drawn elsewhere", function()
+    assert.same({}, findings(layout(10), rows_of(10, 0.25), { vanishing_decades = 9 }))
+    assert.has_error(function() diagnose.new(layout(3), { vanishing_decade = 9 }) end)
+    assert.has_error(function() diagnose.new(layout(3), { vanishing_decades = "9" }) end)
+  end)
+end)
+
+describe("numbers", function()
+  local groups = { weight_grad = { probe = { "h1.weight", "out.weight" } } }
+  local function row(loss, norm, bad)
+    return { metrics = { loss = loss, grad_norm = norm },
+             weight_grad = { l2_norm = { norm, 0 }, n_nonfinite = { 0, bad } } }
+  end
+
+  it("that outgrow their own past explode; the first that is not finite is named", function()
+    local rows = repeated(20, function(step)
+      local norm = step < 15 and 1 or 10.0 ^ (3 * (step - 14))
+      return row(norm, norm, step >= 19 and 3 or 0)
+    end)
+    local found = findings(groups, rows)
+    assert.equal(2, #found)
+    local there = { [found[1].pathology] = found[1], [found[2].pathology] = found[2] }
+    assert.equal(15, there.exploding_gradient.since_step)
+    assert.equal(19, there.numeric_overflow.since_step)
+    assert.same({ "out.weight" }, there.numeric_overflow.layers)
+  end)
+
+  it("may rise back to where they began, spike once, or not be logged at every step", function()
+    assert.same({}, findings(groups, repeated(60, function(step)
+      return row(1, step < 10 and 1 or step < 40 and 1e-5 or 1, 0)
+    end)) and findings({}, repeated(60, function(step) return { metrics = { loss = 60 - step, grad_norm = 1 } } end)))
+    assert.same({}, findings({}, repeated(60, function(step)
+      return { metrics = { loss = step % 2 == 0 and nan or 100 - step, grad_norm = step == 30 and 1e4 or 1 } }
+    end)))
+  end)
+end)
+
+describe("progress", function()
+  local function run(loss_at, norm_at)
+    return findings({}, repeated(100, function(step)
+      return { metrics = { loss = loss_at(step), grad_norm = norm_at and norm_at(step) or 1 } }
+    end))
+  end
+
+  it("is missing where the loss stands still with the gradient it began with", function()
+    assert.equal("slow_progress", run(function() return 2.3 end)[1].pathology)
+    assert.equal("slow_progress", run(function(s) return 2.3 + 0.2 * math.sin(s * s) end)[1].pathology)
+  end)
+
+  it("is there where the loss has fallen, falls at last, or has nothing left to fall", function()
+    assert.same({}, run(function(s) return math.exp(-s / 20) end))
+    assert.same({}, run(function(s) return s < 60 and 2.3 or 2.3 - (s - 60) / 40 end))
+    assert.same({}, run(function() return 1e-5 end, function(s) return 10.0 ^ (-s / 20) end))
+    assert.same({}, findings({}, repeated(5, function() return { metrics = { loss = 1, grad_norm = 1 } } end)))
+  end)
+end)
+
+describe("units and updates", function()
+  local groups = layout(3, "ReLU")
+
+  local function activation_rows(dead, saturated)
+    return repeated(30, function(step)
+      local values = { slope_rms = {}, saturated_frac = {}, dead_frac = {}, idle_frac = {}, sample_cosine = {} }
+      for p = 1, 7 do
+        local is_activation = p % 2 == 0
+        values.slope_rms[p] = is_activation and 0.5 or nan
+        values.saturated_frac[p] = is_activation and saturated and saturated(p, step) or nan
+        values.idle_frac[p] = is_activation and dead(p, step) or nan
+        values.dead_frac[p] = is_activation and step > 10 and dead(p, step) or nan
+        values.sample_cosine[p] = 0.5
+      end
+      return { activation = values }
+    end)
+  end
+
+  it("dead units are named from where the batches began to say so", function()
+    local found = findings(groups, activation_rows(function(p, step) return p == 4 and step >= 8 and 0.9 or 0.1 end))
+    assert.equal(1, #found)
+    assert.equal("dead_units", found[1].pathology)
+    assert.same({ "a2" }, found[1].layers)
+    assert.equal(8, found[1].since_step)
+    assert.equal(0.9, found[1].evidence.dead_frac)
+    assert.same({}, findings(groups, activation_rows(function() return 0.45 end)))
+  end)
+
+  it("a bounded activation is saturated, not dead", function()
+    local found = findings(groups, activation_rows(function() return 1 end,
+      function(p) return p == 2 and 0.8 or 0.1 end))
+    assert.equal(1, #found)
+    assert.equal("saturated_units", found[1].pathology)
+    assert.same({ "a1" }, found[1].layers)
+  end)
+
+  it("a matrix that moves far less than the others is named; gains and biases are not compared", function()
+    local weights = {
+      weight = {
+        probe = { "h1.weight", "n1.weight", "h2.weight", "h2.bias", "h3.weight" },
+        module = { "Linear", "BatchNorm1d", "Linear", "Linear", "Linear" },
+        role = { "weight", "weight", "weight", "bias", "weight" },
+      },
+    }
+    local function rows(ratios) return repeated(10, function() return { weight = { update_ratio = ratios } } end) end
+    local found = findings(weights, rows { 1e-3, 1e-9, 1e-6, 10, 2e-3 })
+    assert.equal("unbalanced_updates", found[1].pathology)
+    assert.same({ "h2.weight" }, found[1].layers)
+    assert.near(-3, found[1].evidence.decades_from_the_middle, 1e-9)
+    assert.same({}, findings(weights, rows { 1e-3, 1e-9, 1e-4, 10, 2e-3 }))
+  end)
+end)
