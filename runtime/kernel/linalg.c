@@ -1,8 +1,7 @@
-#include "kernel/linalg.h"
+#include "kernel/lapack.h"
 
 #include <limits.h>
 
-/* LAPACK's Fortran interface: Debian's OpenBLAS carries it, without LAPACKE. */
 extern void dgeqrf_(const int *m, const int *n, double *a, const int *lda, double *tau, double *work, const int *lwork,
                     int *info);
 extern void dorgqr_(const int *m, const int *n, const int *k, double *a, const int *lda, const double *tau,
@@ -46,7 +45,9 @@ sonde_status sonde_linalg_qr(double *a, double *r_diagonal, int64_t rows, int64_
     double *memory = sonde_alloc((2 * (size_t)n + (size_t)lwork) * sizeof *memory);
     if (!memory) return SONDE_ENOMEM;
     double *tau = memory, *own = memory + n, *work = memory + 2 * (size_t)n;
+    sonde_blas_enter();
     sonde_status status = factor(a, r_diagonal ? r_diagonal : own, tau, work, lwork, (int)rows, n);
+    sonde_blas_leave();
     sonde_free(memory);
     return status;
 }

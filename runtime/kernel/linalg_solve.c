@@ -1,4 +1,4 @@
-#include "kernel/linalg.h"
+#include "kernel/lapack.h"
 
 #include <limits.h>
 #include <math.h>
@@ -25,7 +25,9 @@ sonde_status sonde_linalg_spectral_radius(double *out, double *a, int64_t n)
     if (!memory) return SONDE_ENOMEM;
     const int size = (int)n, one = 1, lwork = BLOCK * size;
     int info;
+    sonde_blas_enter();
     dgeev_("N", "N", &size, a, &size, memory, memory + n, NULL, &one, NULL, &one, memory + 2 * n, &lwork, &info, 1, 1);
+    sonde_blas_leave();
     for (int64_t i = 0; i < n && info == 0; i++) *out = fmax(*out, hypot(memory[i], memory[n + i]));
     sonde_free(memory);
     if (info != 0) return sonde_fail(SONDE_EARG, "the eigenvalues of this matrix did not converge");
@@ -47,7 +49,9 @@ sonde_status sonde_linalg_least_squares(double *a, double *b, int64_t rows, int6
     if (!work) return SONDE_ENOMEM;
     const int m = (int)rows, n = (int)columns, nrhs = (int)rights, lwork = (int)work_size;
     int info;
+    sonde_blas_enter();
     dgels_("N", &m, &n, &nrhs, a, &m, b, &m, work, &lwork, &info, 1);
+    sonde_blas_leave();
     sonde_free(work);
     if (info != 0) return sonde_fail(SONDE_EARG, "least squares: the columns depend on each other");
     return SONDE_OK;

@@ -86,7 +86,7 @@ typedef struct sonde_loops {
     /* y may not be x; reversed: from the end */
     void (*cumsum)(void *y, const void *x, int64_t outer, int64_t n, int64_t inner, bool reversed, bool add);
 
-    /* softmax of the middle axis (log: its logarithm) */
+    /* softmax of the middle axis (log: its logarithm); without log, y may be x and dx may be dy */
     void (*softmax)(void *y, const void *x, int64_t outer, int64_t n, int64_t inner, bool log);
     void (*softmax_backward)(void *dx, const void *dy, const void *y, int64_t outer, int64_t n, int64_t inner, bool log,
                              bool add);

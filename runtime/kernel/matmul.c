@@ -2,6 +2,7 @@
  * sonde_parallel spreads over the run's threads: the bits are the same for any number of them.
  */
 #include "kernel/kernel.h"
+#include "kernel/lapack.h"
 #include "kernel/real/kernels.h"
 
 #include <cblas.h>
@@ -30,12 +31,23 @@ static void one_blas_thread(void)
     one_caller = openblas_get_parallel() != OPENBLAS_THREAD;
 }
 
-static void run_blas(const product *p)
+static pthread_mutex_t caller = PTHREAD_MUTEX_INITIALIZER;
+
+void sonde_blas_enter(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    static pthread_mutex_t caller = PTHREAD_MUTEX_INITIALIZER;
     pthread_once(&once, one_blas_thread);
     if (one_caller) pthread_mutex_lock(&caller);
+}
+
+void sonde_blas_leave(void)
+{
+    if (one_caller) pthread_mutex_unlock(&caller);
+}
+
+static void run_blas(const product *p)
+{
+    sonde_blas_enter();
     CBLAS_TRANSPOSE ta = p->trans_a ? CblasTrans : CblasNoTrans, tb = p->trans_b ? CblasTrans : CblasNoTrans;
     int m = (int)p->m, n = (int)p->n, k = (int)p->k, lda = (int)p->lda, ldb = (int)p->ldb, ldc = (int)p->ldc;
     if (p->dtype == SONDE_FLOAT32)
@@ -44,7 +56,7 @@ static void run_blas(const product *p)
     else
         cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, 1, (const double *)p->a, lda, (const double *)p->b, ldb,
                     p->add ? 1 : 0, (double *)p->c, ldc);
-    if (one_caller) pthread_mutex_unlock(&caller);
+    sonde_blas_leave();
 }
 
 static double element(sonde_dtype dtype, const char *x, int64_t i)
