@@ -1,4 +1,5 @@
 #include "autograd/node.h"
+#include "autograd/watch.h"
 
 #include <string.h>
 
@@ -60,7 +61,9 @@ static sonde_status run(sonde_call *call)
     SONDE_TRY(call->op->shape(call));
     for (int k = 0; k < call->n_out && !call->op->is_view; k++)
         SONDE_TRY(sonde_tensor_new(&call->out[k], call->out_dtype[k], call->out_ndim[k], call->out_shape[k]));
-    return call->op->forward(call);
+    SONDE_TRY(call->op->forward(call));
+    if (sonde_numbers_on) sonde_numbers_applied(call, call->out);
+    return SONDE_OK;
 }
 
 sonde_status sonde_apply(const sonde_op *op, int n_in, sonde_tensor *const *in, const void *args, sonde_tensor **out)
@@ -124,12 +127,14 @@ static sonde_status run_into(sonde_call *call, sonde_tensor *t)
     if (writes_directly(call)) {
         call->out[0] = t;
         sonde_status status = call->op->forward(call);
+        if (sonde_numbers_on && status == SONDE_OK) sonde_numbers_applied(call, &t);
         call->out[0] = NULL;
         sonde_tensor_changed(t);
         return status;
     }
     SONDE_TRY(sonde_tensor_new(&call->out[0], call->out_dtype[0], call->out_ndim[0], call->out_shape[0]));
     sonde_status status = call->op->forward(call);
+    if (sonde_numbers_on && status == SONDE_OK) sonde_numbers_applied(call, call->out);
     if (status == SONDE_OK) status = sonde_tensor_copy_(t, call->out[0]);
     sonde_tensor_release(call->out[0]);
     call->out[0] = NULL;

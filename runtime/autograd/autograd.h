@@ -99,6 +99,9 @@ const char *sonde_grad_op_name(const sonde_tensor *t);                   /* "tan
 /* gradient NULL: ones, for a tensor of one element. ESTATE on a graph already freed, wholly or in part (then nothing has
  * been added anywhere), and inside a hook or watcher of another backward. */
 sonde_status sonde_backward(sonde_tensor *root, sonde_tensor *gradient, bool retain_graph);
+/* A backward only to be watched: hooks run, watchers and observers are told, and afterwards every leaf's .grad is the
+ * tensor it was before. The graph is freed. */
+sonde_status sonde_backward_aside(sonde_tensor *root);
 /* d root / d inputs without touching anyone's .grad; out[i] NULL where unused. Only what leads to the inputs runs and is
  * freed. Hooks run; watchers and observers are not told. */
 sonde_status sonde_gradients(sonde_tensor *root, sonde_tensor *gradient, int n, sonde_tensor *const *inputs,
@@ -143,7 +146,10 @@ typedef sonde_status (*sonde_gradcheck_fn)(void *context, int n_in, sonde_tensor
 sonde_status sonde_gradcheck(sonde_gradcheck_fn fn, void *context, int n_in, sonde_tensor *const *in,
                              double eps, double atol, double rtol);
 
+#include "autograd/numbers.h"
 #include "autograd/ops.h"
+#include "autograd/ops_linalg.h"
+#include "autograd/ops_attention.h"
 #include "autograd/ops_losses.h"
 #include "autograd/ops_recurrent.h"
 #include "autograd/ops_spatial.h"

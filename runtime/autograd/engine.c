@@ -1,4 +1,5 @@
 #include "autograd/node.h"
+#include "autograd/watch.h"
 
 /* One backward: first the nodes that lead to the root are found, newest first, which is the order in which they run;
  * then each runs. A value is complete when its last reader in this walk has run. */
@@ -12,6 +13,7 @@ typedef struct backward_walk {
     uint64_t id;
     bool capturing; /* sonde_gradients: only wanted values count, .grad is left alone */
     bool retain_graph;
+    bool aside;     /* every .grad is put aside and back */
     node_list heap, order;
     sonde_value *leaves;
 } backward_walk;
@@ -94,6 +96,10 @@ static sonde_status enter_value(backward_walk *walk, sonde_value *value)
     if (!value->node) {
         value->next_leaf = walk->leaves;
         walk->leaves = sonde_value_retain(value);
+        if (walk->aside) {
+            value->put_aside = value->grad;
+            value->grad = NULL;
+        }
         return SONDE_OK;
     }
     sonde_node *node = value->node;
@@ -215,6 +221,7 @@ static sonde_status run_node(backward_walk *walk, sonde_node *node)
     if (runs) {
         SONDE_TRY(sonde_node_check_saved(node));
         SONDE_TRY(node->op->backward(node));
+        if (sonde_numbers_on) sonde_numbers_gave(node);
     }
     for (int k = 0; k < node->n_out; k++) {
         sonde_value *value = &node->out[k];
@@ -266,9 +273,10 @@ static void clean_up(backward_walk *walk)
         sonde_value *leaf = walk->leaves;
         walk->leaves = leaf->next_leaf;
         drop_pending(leaf);
-        if (leaf->fresh) {
+        if (leaf->fresh || walk->aside) {
             sonde_tensor_release(leaf->grad);
-            leaf->grad = NULL;
+            leaf->grad = leaf->put_aside;
+            leaf->put_aside = NULL;
         }
         sonde_value_release(leaf);
     }
@@ -317,18 +325,17 @@ static sonde_status walk_backward(backward_walk *walk, sonde_value *root, sonde_
     return status;
 }
 
-sonde_status sonde_backward(sonde_tensor *root, sonde_tensor *gradient, bool retain_graph)
+static sonde_status observed_backward(sonde_tensor *root, sonde_tensor *gradient, backward_walk *walk)
 {
     sonde_tensor *seed;
     sonde_value *value;
     SONDE_TRY(make_seed(&seed, root, gradient));
     sonde_status status = sonde_value_to_read(&value, root);
     if (status == SONDE_OK) {
-        backward_walk walk = {.retain_graph = retain_graph};
         for (sonde_autograd_observer *o = observers; o; o = o->next)
             if (o->backward_begin) o->backward_begin(o->context);
-        status = walk_backward(&walk, value, seed);
-        clean_up(&walk);
+        status = walk_backward(walk, value, seed);
+        clean_up(walk);
         for (sonde_autograd_observer *o = observers, *next; o; o = next) {
             next = o->next; /* it may leave */
             if (o->backward_end) o->backward_end(o->context, status);
@@ -336,6 +343,16 @@ sonde_status sonde_backward(sonde_tensor *root, sonde_tensor *gradient, bool ret
     }
     sonde_tensor_release(seed);
     return status;
+}
+
+sonde_status sonde_backward(sonde_tensor *root, sonde_tensor *gradient, bool retain_graph)
+{
+    return observed_backward(root, gradient, &(backward_walk){.retain_graph = retain_graph});
+}
+
+sonde_status sonde_backward_aside(sonde_tensor *root)
+{
+    return observed_backward(root, NULL, &(backward_walk){.aside = true});
 }
 
 static sonde_status find_wanted(int n, sonde_tensor *const *inputs, sonde_value **wanted)

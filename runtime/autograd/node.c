@@ -1,4 +1,5 @@
 #include "autograd/node.h"
+#include "autograd/watch.h"
 
 #include <string.h>
 
@@ -226,6 +227,7 @@ sonde_status sonde_node_record(sonde_call *call, sonde_tensor *const *copies, so
     node->n_in = call->n_in;
     node->n_out = call->n_out;
     node->saves = saves;
+    if (sonde_numbers_on) node->place = sonde_numbers_place();
     for (int i = 0; i < call->n_in; i++) node->in[i] = in[i] ? sonde_value_retain(in[i]) : NULL;
     node->n_extra = call->n_extra;
     for (int i = 0; i < call->n_extra; i++) node->extra[i] = call->extra[i];

@@ -32,6 +32,7 @@ struct sonde_grad_state {
     uint64_t walk;          /* the backward these belong to */
     sonde_tensor *pending;  /* what came so far, unless direct; contiguous */
     sonde_value *next_leaf;
+    sonde_tensor *put_aside; /* a leaf's grad from before, while sonde_backward_aside runs */
 };
 
 typedef struct saved_tensor {
@@ -47,6 +48,7 @@ struct sonde_node {
     uint32_t saves;         /* SONDE_SAVE_*: what is in `saved`, in this order */
     bool spent;             /* backward has run and freed what it held */
     uint64_t walk;
+    const void *place;      /* where it was made, for the numerics watch */
     sonde_node *next_dead;
     void *args;
     saved_tensor *saved;

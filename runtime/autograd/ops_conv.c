@@ -18,10 +18,13 @@ static sonde_status check_args(const char *name, const sonde_conv_args *a)
         if (a->stride[d] < 1 || a->dilation[d] < 1)
             return sonde_fail(SONDE_EARG, "%s: stride and dilation must be at least 1, got %lld and %lld", name,
                               (long long)a->stride[d], (long long)a->dilation[d]);
-        if (a->padding[d] < 0 || a->output_padding[d] < 0)
-            return sonde_fail(SONDE_EARG, "%s: padding must not be negative, got %lld", name,
-                              (long long)(a->padding[d] < 0 ? a->padding[d] : a->output_padding[d]));
-        if (a->stride[d] > INT32_MAX || a->dilation[d] > INT32_MAX || a->padding[d] > INT32_MAX)
+        const int64_t paddings[] = {a->padding[d], a->end_padding[d], a->output_padding[d]};
+        for (int i = 0; i < 3; i++)
+            if (paddings[i] < 0)
+                return sonde_fail(SONDE_EARG, "%s: padding must not be negative, got %lld", name,
+                                  (long long)paddings[i]);
+        if (a->stride[d] > INT32_MAX || a->dilation[d] > INT32_MAX || a->padding[d] > INT32_MAX ||
+            a->end_padding[d] > INT32_MAX)
             return sonde_fail(SONDE_EARG, "%s: stride, dilation and padding must be below 2^31", name);
     }
     if (a->groups < 1)
@@ -192,7 +195,7 @@ static sonde_status conv_shape(sonde_call *c)
     SONDE_TRY(check_tensors(c, a->groups, 1, 0));
     int64_t size[2];
     for (int d = 0; d < 2; d++) {
-        const int64_t in = c->in[0]->shape[2 + d] + 2 * a->padding[d],
+        const int64_t in = c->in[0]->shape[2 + d] + 2 * a->padding[d] + a->end_padding[d],
                       reach = a->dilation[d] * (c->in[1]->shape[2 + d] - 1) + 1;
         if (reach > in)
             return sonde_fail(SONDE_ESHAPE, "conv2d: the kernel reaches over %lld, the padded input has only %lld",

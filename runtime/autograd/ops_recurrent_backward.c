@@ -5,7 +5,9 @@
 #include "autograd/recurrent.h"
 #include "autograd/rows.h"
 
-enum { CHUNK_ROWS = 512 }; /* of d: from about here on products run at their full speed */
+/* Of d: from CHUNK_ROWS on products run at their full speed; an eighth of the sequence, but at least LEAST_ROWS, is
+ * enough, lest a short one's memory be doubled. */
+enum { CHUNK_ROWS = 512, LEAST_ROWS = 128 };
 
 typedef struct backward {
     recurrent_run run;
@@ -377,7 +379,10 @@ static sonde_status find_targets(backward *bw)
 static sonde_status run_backward(backward *bw)
 {
     const recurrent_run *run = &bw->run;
-    bw->chunk = (CHUNK_ROWS + run->batch - 1) / run->batch;
+    const int64_t most = (CHUNK_ROWS + run->batch - 1) / run->batch, least = (LEAST_ROWS + run->batch - 1) / run->batch;
+    bw->chunk = (run->steps + 7) / 8;
+    if (bw->chunk > most) bw->chunk = most;
+    if (bw->chunk < least) bw->chunk = least;
     if (bw->chunk > run->steps) bw->chunk = run->steps;
     bw->d_width = run->args->kind == SONDE_RNN ? run->hidden : 4 * run->hidden;
     bw->memory = sonde_alloc((size_t)lay_out(bw) * sonde_dtype_size(run->dtype));

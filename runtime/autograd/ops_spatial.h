@@ -11,17 +11,29 @@
 
 typedef struct sonde_conv_args {
     int64_t stride[2], padding[2], dilation[2];
+    int64_t end_padding[2];    /* of the convolution: rows and columns of zeros more at the end */
     int64_t output_padding[2]; /* of the transposed convolution: rows and columns added at the end, below the stride or
                                   dilation */
     int64_t groups;
 } sonde_conv_args;
 
-/* Cross-correlation; weight [O, C/groups, kh, kw], bias [O] or NULL. y [N, O, (H + 2p - d(k-1) - 1)/s + 1, …]. */
+/* Cross-correlation; weight [O, C/groups, kh, kw], bias [O] or NULL. y [N, O, (H + 2p + end - d(k-1) - 1)/s + 1, …]. */
 sonde_status sonde_conv2d(sonde_tensor **out, sonde_tensor *x, sonde_tensor *weight, sonde_tensor *bias,
                           const sonde_conv_args *args);
 /* Its transpose; weight [C, O/groups, kh, kw]. y [N, O, (H-1)s - 2p + d(k-1) + output_padding + 1, …]. */
 sonde_status sonde_conv_transpose2d(sonde_tensor **out, sonde_tensor *x, sonde_tensor *weight, sonde_tensor *bias,
                                     const sonde_conv_args *args);
+
+typedef enum sonde_pad_mode {
+    SONDE_PAD_ZEROS,
+    SONDE_PAD_REFLECT,   /* c b | a b c | b a: fewer than there are */
+    SONDE_PAD_REPLICATE, /* a a | a b c | c c */
+    SONDE_PAD_CIRCULAR   /* b c | a b c | a b: at most as many as there are */
+} sonde_pad_mode;
+
+/* x with `before` and `after` elements more along an axis, taken from it; not with zeros. ESHAPE if it has too few. */
+sonde_status sonde_pad(sonde_tensor **out, sonde_tensor *x, int axis, int64_t before, int64_t after,
+                       sonde_pad_mode mode);
 
 typedef struct sonde_pool_args {
     int64_t kernel[2], stride[2], padding[2],

@@ -90,6 +90,10 @@ double sonde_stream_uniform(sonde_stream *stream);                             /
 int64_t sonde_stream_integer(sonde_stream *stream, int64_t low, int64_t high); /* both ends in, no bias */
 void sonde_stream_fill_uniform(sonde_stream *stream, sonde_dtype dtype, void *out, size_t n, double low, double high);
 void sonde_stream_fill_normal(sonde_stream *stream, sonde_dtype dtype, void *out, size_t n, double mean, double std);
+/* N(mean, std²) between low and high. The interval's ends go through erfc of libm; everything else as above. false, and
+ * nothing done, where less than 1e-290 of the distribution lies between them. */
+bool sonde_stream_fill_truncated_normal(sonde_stream *stream, sonde_dtype dtype, void *out, size_t n, double mean,
+                                        double std, double low, double high);
 /* out[i] = scale with probability keep, else 0 (inverted dropout masks: scale = 1/keep). */
 void sonde_stream_fill_bernoulli(sonde_stream *stream, sonde_dtype dtype, void *out, size_t n, double keep,
                                  double scale);

@@ -1,9 +1,10 @@
 /* Random streams: Philox4x32-10 (Salmon et al. 2011). Block `position` of a stream is a pure function of
  * (key, stream, position), so element i of a fill depends on nothing but those and i. Everything after the integers
- * is +, -, *, / and sqrt, which IEEE 754 fixes to the bit: no libm.
+ * is +, -, *, / and sqrt, which IEEE 754 fixes to the bit: no libm, but for the ends of a truncated normal.
  */
 #include "base/base.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { LANES = 64, WORDS = 4 * LANES }; /* blocks drawn at once */
@@ -255,6 +256,32 @@ void sonde_stream_fill_normal(sonde_stream *stream, sonde_dtype dtype, void *out
         store(dtype, out, done, values, count);
     }
     advance(stream, dtype, n);
+}
+
+/* In the lower tail, where probabilities keep their digits: an interval that lies mostly above the mean is mirrored. */
+bool sonde_stream_fill_truncated_normal(sonde_stream *stream, sonde_dtype dtype, void *out, size_t n, double mean,
+                                        double std, double low, double high)
+{
+    bool mirrored = low - mean > mean - high;
+    double side = mirrored ? -std : std;
+    double below = 0.5 * erfc(-M_SQRT1_2 * ((mirrored ? high : low) - mean) / side);
+    double mass = 0.5 * erfc(-M_SQRT1_2 * ((mirrored ? low : high) - mean) / side) - below;
+    if (!(mass >= 1e-290)) return false;
+    source s;
+    source_init(&s, stream, dtype);
+    double unit = dtype == SONDE_FLOAT32 ? 0x1p-33 : 0x1p-54, values[WORDS];
+    for (size_t done = 0; done < n; done += (size_t)s.count) {
+        int count = source_refill(&s, done, n);
+        for (int i = 0; i < count; i++) {
+            double p = below + mass * ((double)(2 * s.raw[i] + 1) * unit); /* the middle of cell `raw` */
+            double tail = p < 0.5 ? p : fmax(1 - p, 0x1p-54); /* p may round to 1 */
+            double x = mean + side * normal_quantile(p - 0.5, tail);
+            values[i] = x < low ? low : x > high ? high : x;
+        }
+        store(dtype, out, done, values, count);
+    }
+    advance(stream, dtype, n);
+    return true;
 }
 
 void sonde_stream_fill_bernoulli(sonde_stream *stream, sonde_dtype dtype, void *out, size_t n, double keep,

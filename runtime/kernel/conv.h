@@ -23,8 +23,8 @@ typedef struct sonde_windows {
 typedef struct sonde_conv_loops {
     /* patches [channels * kernel, grid] from image [channels, height, width], zero outside it */
     void (*unfold)(void *patches, const void *image, int64_t channels, const sonde_patches *p);
-    /* image += what each patch element stands for */
-    void (*fold)(void *image, const void *patches, int64_t channels, const sonde_patches *p);
+    /* image += what each patch element stands for; the patches are used up */
+    void (*fold)(void *image, void *patches, int64_t channels, const sonde_patches *p);
     /* x [planes, in, in], y and index [planes, out, out]; index: the offset in the plane of the first largest element
      * (a NaN is the largest). Every window has an element. */
     void (*max_pool)(void *y, int64_t *index, const void *x, int64_t planes, const sonde_windows axes[2]);

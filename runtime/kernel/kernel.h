@@ -50,6 +50,8 @@ typedef struct sonde_activation_facts {
     const char *name;      /* "sigmoid" */
     double max_slope;      /* sup |φ'| */
     bool bounded;          /* bounded on both sides: "saturated" means something */
+    double lower, upper;   /* |φ'| < 5 % of max_slope for every x < lower and every x > upper, and for no wider tails;
+                            * -inf, inf: that tail never saturates */
 } sonde_activation_facts;
 sonde_activation_facts sonde_activation_facts_of(const sonde_activation *activation);
 
@@ -67,7 +69,7 @@ void sonde_activation_slope(const sonde_activation *activation, sonde_dtype dtyp
 
 /* Of n elements, fixed order; merged across blocks by sonde_moments_merge. Accumulated so that they neither overflow
  * nor underflow: the sums are in units of `scale`, a power of two (always 1 for float32; for float64 near the largest
- * element where squares would leave the range). float32: Σ|x| and Σx² to 2e-6 at worst, usually 1e-7. Non-finite
+ * element where squares would leave the range). float32: Σ|x| and Σx² to 1e-6 at worst, usually 1e-8. Non-finite
  * elements make the moments non-finite and are counted. Read them through the getters; {0} is the moments of nothing. */
 typedef struct sonde_moments {
     uint64_t n, n_zero, n_positive, n_subnormal, n_nonfinite;
@@ -82,6 +84,8 @@ double sonde_moments_mean(const sonde_moments *m); /* NaN for n = 0, as are the 
 double sonde_moments_abs_mean(const sonde_moments *m);
 double sonde_moments_std(const sonde_moments *m); /* the population's */
 double sonde_moments_l2(const sonde_moments *m);
+
+bool sonde_finite_kernel(sonde_dtype dtype, const void *x, size_t n); /* is every element finite? */
 
 #define SONDE_BINADE_LOW (-150)
 #define SONDE_BINADE_COUNT 278 /* -150 .. 127 */
@@ -101,13 +105,14 @@ typedef struct sonde_slopes {
 } sonde_slopes;
 void sonde_slopes_kernel(sonde_slopes *out, uint8_t *alive, const sonde_activation *activation, sonde_dtype dtype,
                          const void *x, const void *y, int64_t rows, int64_t units, int64_t inner);
-/* Mean cosine between different rows: (‖Σ x_i/‖x_i‖‖² − B)/(B(B−1)); scratch: `columns` doubles. NaN for B < 2
- * and where a row is 0 and has no direction. */
-double sonde_sample_cosine_kernel(sonde_dtype dtype, const void *x, int64_t rows, int64_t columns, double *scratch);
+/* Mean cosine between different rows: (‖Σ x_i/‖x_i‖‖² − B)/(B(B−1)); scratch: `columns` doubles. B = *n_directed is the
+ * number of rows that are not 0 throughout: those have no direction and are left out. NaN for B < 2. */
+double sonde_sample_cosine_kernel(sonde_dtype dtype, const void *x, int64_t rows, int64_t columns, double *scratch,
+                                  int64_t *n_directed);
 
 /* ---- optimiser steps ------------------------------------------------------------------------------------ */
 
-/* What a step's pass can tell on the side about one parameter, from the weights as stored (float32: sums to 2e-6).
+/* What a step's pass can tell on the side about one parameter, from the weights as stored (float32: sums to 1e-6).
  * *stats is overwritten. NULL: not wanted; the weights' bits are the same either way. */
 typedef struct sonde_update_stats {
     double weight_sq, update_sq;  /* Σ w² before the step, Σ Δw² as stored */

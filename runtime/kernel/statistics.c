@@ -12,6 +12,11 @@ void sonde_moments_kernel(sonde_moments *out, sonde_dtype dtype, const void *x, 
         sonde_moments_f64(out, x, n);
 }
 
+bool sonde_finite_kernel(sonde_dtype dtype, const void *x, size_t n)
+{
+    return dtype == SONDE_FLOAT32 ? sonde_finite_f32(x, n) : sonde_finite_f64(x, n);
+}
+
 static void rescale(sonde_moments *m, double scale)
 {
     if (m->scale == scale) return;
@@ -76,8 +81,9 @@ void sonde_slopes_kernel(sonde_slopes *out, uint8_t *alive, const sonde_activati
         sonde_slopes_f64(out, alive, activation, x, y, rows, units, inner);
 }
 
-double sonde_sample_cosine_kernel(sonde_dtype dtype, const void *x, int64_t rows, int64_t columns, double *scratch)
+double sonde_sample_cosine_kernel(sonde_dtype dtype, const void *x, int64_t rows, int64_t columns, double *scratch,
+                                  int64_t *n_directed)
 {
-    return dtype == SONDE_FLOAT32 ? sonde_sample_cosine_f32(x, rows, columns, scratch)
-                                  : sonde_sample_cosine_f64(x, rows, columns, scratch);
+    return dtype == SONDE_FLOAT32 ? sonde_sample_cosine_f32(x, rows, columns, scratch, n_directed)
+                                  : sonde_sample_cosine_f64(x, rows, columns, scratch, n_directed);
 }

@@ -42,10 +42,84 @@ static void fold_row(real *row, const real *in, int64_t n, int64_t stride, int64
     }
 }
 
+/* Where the grid has the image's columns and every step is 1, the patch elements of one kernel element are the image
+ * itself, shifted: rows low .. high of the grid lie in it, and of their elements those that do not wrap round into the
+ * next row. */
+typedef struct shifted {
+    int64_t low, high;   /* rows */
+    int64_t offset;      /* from an element of the grid to its element of the image */
+    int64_t first, past; /* elements of these rows with one in the image, wrapped or not */
+    int64_t begin, end;  /* columns that wrap */
+} shifted;
+
+static bool is_shift(const sonde_patches *p)
+{
+    return p->stride[0] == 1 && p->stride[1] == 1 && p->grid[1] == p->image[1];
+}
+
+static shifted shift_of(const sonde_patches *p, int64_t i, int64_t j)
+{
+    const int64_t height = p->image[0], width = p->image[1];
+    const int64_t down = i * p->dilation[0] - p->padding[0], right = j * p->dilation[1] - p->padding[1];
+    shifted s = {.offset = down * width + right};
+    inside(&s.low, &s.high, p->grid[0], 1, down, height);
+    inside(&s.end, &s.begin, width, 1, right, width); /* what does not wrap: end .. begin */
+    s.first = s.low * width > -s.offset ? s.low * width : -s.offset;
+    s.past = s.high * width < height * width - s.offset ? s.high * width : height * width - s.offset;
+    if (s.past < s.first) s.past = s.first;
+    return s;
+}
+
+/* Zero in the columns that wrap. */
+static void clear_wrapped(real *rows, const shifted *s, int64_t width)
+{
+    for (int64_t o = s->low; o < s->high; o++) {
+        real *row = rows + o * width;
+        for (int64_t k = 0; k < s->end; k++) row[k] = 0;
+        for (int64_t k = s->begin; k < width; k++) row[k] = 0;
+    }
+}
+
+static void unfold_shifted(real *out, const real *image, int64_t channels, const sonde_patches *p)
+{
+    const int64_t width = p->image[1], n = p->grid[0] * width;
+    for (int64_t c = 0; c < channels; c++, image += p->image[0] * width) {
+        for (int64_t i = 0; i < p->kernel[0]; i++) {
+            for (int64_t j = 0; j < p->kernel[1]; j++, out += n) {
+                const shifted s = shift_of(p, i, j);
+                memset(out, 0, (size_t)(s.low * width) * sizeof *out);
+                memcpy(out + s.first, image + s.first + s.offset, (size_t)(s.past - s.first) * sizeof *out);
+                clear_wrapped(out, &s, width);
+                memset(out + s.high * width, 0, (size_t)(n - s.high * width) * sizeof *out);
+            }
+        }
+    }
+}
+
+static void fold_shifted(real *image, real *in, int64_t channels, const sonde_patches *p)
+{
+    const int64_t width = p->image[1], n = p->grid[0] * width;
+    for (int64_t c = 0; c < channels; c++, image += p->image[0] * width) {
+        for (int64_t i = 0; i < p->kernel[0]; i++) {
+            for (int64_t j = 0; j < p->kernel[1]; j++, in += n) {
+                const shifted s = shift_of(p, i, j);
+                clear_wrapped(in, &s, width);
+                real *target = image + s.first + s.offset;
+                const real *source = in + s.first;
+                for (int64_t o = 0; o < s.past - s.first; o++) target[o] += source[o];
+            }
+        }
+    }
+}
+
 static void unfold(void *patches, const void *image, int64_t channels, const sonde_patches *p)
 {
     real *out = patches;
     const int64_t height = p->image[0], width = p->image[1];
+    if (is_shift(p)) {
+        unfold_shifted(patches, image, channels, p);
+        return;
+    }
     for (int64_t c = 0; c < channels; c++) {
         const real *plane = (const real *)image + c * height * width;
         for (int64_t i = 0; i < p->kernel[0]; i++) {
@@ -64,10 +138,14 @@ static void unfold(void *patches, const void *image, int64_t channels, const son
     }
 }
 
-static void fold(void *image, const void *patches, int64_t channels, const sonde_patches *p)
+static void fold(void *image, void *patches, int64_t channels, const sonde_patches *p)
 {
     const real *in = patches;
     const int64_t height = p->image[0], width = p->image[1];
+    if (is_shift(p)) {
+        fold_shifted(image, patches, channels, p);
+        return;
+    }
     for (int64_t c = 0; c < channels; c++) {
         real *plane = (real *)image + c * height * width;
         for (int64_t i = 0; i < p->kernel[0]; i++) {
@@ -85,24 +163,54 @@ static void fold(void *image, const void *patches, int64_t channels, const sonde
 
 /* ---- pooling -------------------------------------------------------------------------------------------- */
 
+enum { SIDE = 16 }; /* windows of a row that are looked at side by side; where there are fewer, the last one again */
+
+typedef struct side {
+    int64_t first[SIDE], last[SIDE]; /* of each window: where it begins in a row, and from there to its last element */
+    real most[SIDE];
+    int64_t index[SIDE];
+} side;
+
+static int64_t open_side(side *s, const sonde_windows *h, int64_t from)
+{
+    int64_t widest = 0;
+    for (int64_t k = 0; k < SIDE; k++) {
+        const int64_t j = from + k < h->n_out ? from + k : h->n_out - 1;
+        s->first[k] = h->first[j];
+        s->last[k] = (h->count[j] - 1) * h->step;
+        widest = h->count[j] > widest ? h->count[j] : widest;
+    }
+    return widest;
+}
+
+/* Looks at the element `shift` from the windows' beginnings, in the row of the image that starts at `row`; where a
+ * window is narrower, at its last one once more, which changes nothing. begin: forgets what was before. */
+static void look(side *s, const real *in, int64_t row, int64_t shift, bool begin)
+{
+    _Pragma("omp simd") for (int k = 0; k < SIDE; k++)
+    {
+        const int64_t at = row + s->first[k] + (shift < s->last[k] ? shift : s->last[k]);
+        const real value = in[at], old = s->most[k];
+        const bool larger = begin | (!(value <= old) & (old == old)); /* a NaN is larger than what is none */
+        s->most[k] = larger ? value : old;
+        s->index[k] = larger ? at : s->index[k];
+    }
+}
+
 static void max_pool(void *y, int64_t *index, const void *x, int64_t planes, const sonde_windows axes[2])
 {
     const sonde_windows *v = &axes[0], *h = &axes[1];
-    real *out = y;
-    for (int64_t plane = 0; plane < planes; plane++) {
-        const real *in = (const real *)x + plane * v->n_in * h->n_in;
-        for (int64_t i = 0; i < v->n_out; i++) {
-            for (int64_t j = 0; j < h->n_out; j++, out++, index++) {
-                int64_t best = v->first[i] * h->n_in + h->first[j];
-                for (int64_t a = 0; a < v->count[i]; a++) {
-                    for (int64_t b = 0; b < h->count[j]; b++) {
-                        int64_t at = (v->first[i] + a * v->step) * h->n_in + h->first[j] + b * h->step;
-                        if (in[at] > in[best] || (in[at] != in[at] && in[best] == in[best])) best = at;
-                    }
-                }
-                *out = in[best];
-                *index = best;
-            }
+    side s = {.most = {0}};
+    for (int64_t from = 0; from < h->n_out; from += SIDE) {
+        const int64_t widest = open_side(&s, h, from), n = h->n_out - from < SIDE ? h->n_out - from : SIDE;
+        for (int64_t i = 0; i < planes * v->n_out; i++) {
+            const int64_t o = i % v->n_out;
+            const real *in = (const real *)x + i / v->n_out * v->n_in * h->n_in;
+            for (int64_t a = 0; a < v->count[o]; a++)
+                for (int64_t b = 0; b < widest; b++)
+                    look(&s, in, (v->first[o] + a * v->step) * h->n_in, b * h->step, a + b == 0);
+            memcpy((real *)y + i * h->n_out + from, s.most, (size_t)n * sizeof(real));
+            memcpy(index + i * h->n_out + from, s.index, (size_t)n * sizeof *index);
         }
     }
 }

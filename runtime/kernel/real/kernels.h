@@ -13,11 +13,13 @@
     void sonde_activation_backward_##suffix(const sonde_activation *activation, real *dx, const real *dy,              \
                                             const real *v, size_t n, bool add);                                        \
     void sonde_activation_slope_##suffix(const sonde_activation *activation, real *slope, const real *v, size_t n);    \
+    bool sonde_finite_##suffix(const real *x, size_t n);                                                               \
     void sonde_moments_##suffix(sonde_moments *out, const real *x, size_t n);                                          \
     void sonde_histogram_##suffix(sonde_histogram *out, const real *x, size_t n);                                      \
     void sonde_slopes_##suffix(sonde_slopes *out, uint8_t *alive, const sonde_activation *activation, const real *x,   \
                                const real *y, int64_t rows, int64_t units, int64_t inner);                             \
-    double sonde_sample_cosine_##suffix(const real *x, int64_t rows, int64_t columns, double *scratch);                \
+    double sonde_sample_cosine_##suffix(const real *x, int64_t rows, int64_t columns, double *scratch,                 \
+                                        int64_t *n_directed);                                                          \
     void sonde_sgd_##suffix(real *w, real *buffer, const real *g, size_t n, const sonde_sgd_args *args,                \
                             sonde_update_stats *stats);                                                                \
     void sonde_adam_##suffix(real *w, real *m, real *v, real *v_max, const real *g, size_t n,                          \

@@ -1,6 +1,6 @@
 /* Moments of an array, chunk by chunk while the chunk is in the first cache.
  *
- * The usual chunk takes one fast pass: sums of 32 terms a lane in `real`, then in double. For float32 that is safe as
+ * The usual chunk takes one fast pass: sums of 16 terms a lane in `real`, then in double. For float32 that is safe as
  * long as the chunk's largest element lies where neither its square overflows nor the squares that matter underflow;
  * any other chunk is summed in double from the first term, float64 ones scaled by a power of two. Zeros, subnormals
  * and non-finite elements are counted only where the extremes of |x| say there are some. Deviations from the mean take

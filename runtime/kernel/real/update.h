@@ -1,94 +1,96 @@
-/* update.h — an optimiser's pass over one parameter, block by block. The statistics are taken in a second loop over a
- * block that is still in cache, from a copy of the old weights: the loop that computes the weights is the same code
- * either way. Private.
+/* update.h — an optimiser's pass over one parameter, block by block. The statistics are taken in loops of their own over
+ * a block that is in the first cache, from a copy of the old weights: the loop that computes the weights is the same
+ * code either way. Private.
  */
 #ifndef SONDE_REAL_UPDATE_H
 #define SONDE_REAL_UPDATE_H
 
 #include "kernel/kernel.h"
-#include "kernel/real/wide.h"
+#include "kernel/real/squares.h"
 
-enum { BLOCK = RUN * LANES };
 #define SQRT REAL_MATH(sqrt)
 
-#if SONDE_REAL == 32
-typedef int32_t veccount __attribute__((vector_size(64)));
+typedef struct tally {
+    wide weight_sq, update_sq;
+    uint64_t n_unchanged;
+} tally;
+
+/* How many lanes had a gradient and did not move. */
+static inline uint64_t count_unchanged(const vec *before, const vec *after, const vec *g)
+{
+#if defined(__AVX512F__) && SONDE_REAL == 32
+    const __mmask16 pulled = _mm512_cmp_ps_mask((__m512)*g, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+    const __mmask16 held = _mm512_mask_cmp_ps_mask(pulled, (__m512)*before, (__m512)*after, _CMP_EQ_OQ);
+    return (uint64_t)__builtin_popcount(held);
 #else
-typedef int64_t veccount __attribute__((vector_size(64)));
+    uint64_t n = 0;
+    for (int l = 0; l < LANES; l++) n += (*g)[l] != 0 && (*before)[l] == (*after)[l];
+    return n;
 #endif
+}
+
+/* Copies n <= BLOCK weights, with zeros after them to the end of the vector. */
+static inline squares look_before(real *before, const real *w, size_t n)
+{
+    squares weights = {.sum = {0}};
+    for (size_t i = 0; i < n; i += LANES) {
+        vec v = n - i >= LANES ? load(w + i) : load_part(w + i, n - i);
+        memcpy(before + i, &v, sizeof v);
+        add_square(&weights, &v);
+    }
+    return weights;
+}
 
 /* Σ before² and Σ (after - before)², every term in double. */
-static inline void careful_sums(double *weight_sq, double *update_sq, const real *before, const real *after, size_t n)
+static void add_carefully(tally *to, const real *before, const real *after, size_t n)
 {
-    wide w = {0}, u = {0};
+    wide weight_sq = to->weight_sq, update_sq = to->update_sq;
     for (size_t i = 0; i < n; i += WIDE) {
-        wide b = load_wide(before + i), d = load_wide(after + i) - b;
-        w += b * b;
-        u += d * d;
+        real rest[WIDE] = {0};
+        if (n - i < WIDE) memcpy(rest, after + i, (n - i) * sizeof *after);
+        wide b = load_wide(before + i), d = load_wide(n - i < WIDE ? rest : after + i) - b;
+        weight_sq += b * b;
+        update_sq += d * d;
     }
-    *weight_sq = fold(&w);
-    *update_sq = fold(&u);
+    to->weight_sq = weight_sq;
+    to->update_sq = update_sq;
 }
 
-/* The three arrays have n elements, a multiple of LANES. */
-static inline void add_vectors(sonde_update_stats *stats, const real *before, const real *after, const real *g,
-                               size_t n)
+/* weights: what look_before returned. */
+static inline void look_after(tally *to, const squares *weights, const real *before, const real *after, const real *g,
+                              size_t n)
 {
-    vec weight = {0}, update = {0};
-    veccount held = {0};
+    squares updates = {.sum = {0}};
     for (size_t i = 0; i < n; i += LANES) {
-        vec b = load(before + i), a = load(after + i), d = a - b;
-        weight += b * b;
-        update += d * d;
-        held -= (veccount)(load(g + i) != 0) & (veccount)(a == b);
+        bool whole = n - i >= LANES;
+        vec b = load(before + i), a = whole ? load(after + i) : load_part(after + i, n - i), d = a - b;
+        vec gradient = whole ? load(g + i) : load_part(g + i, n - i);
+        add_square(&updates, &d);
+        to->n_unchanged += count_unchanged(&b, &a, &gradient);
     }
-    wide weight_wide = {0}, update_wide = {0};
-    add_lanes(&weight_wide, &weight);
-    add_lanes(&update_wide, &update);
-    double weight_sq = fold(&weight_wide), update_sq = fold(&update_wide);
-    if (!is_sound(weight_sq) || !is_sound(update_sq)) careful_sums(&weight_sq, &update_sq, before, after, n);
-    stats->weight_sq += weight_sq;
-    stats->update_sq += update_sq;
-    for (int l = 0; l < LANES; l++) stats->n_unchanged += (uint64_t)held[l];
-}
-
-/* n <= BLOCK */
-static inline void add_stats(sonde_update_stats *stats, const real *before, const real *after, const real *g, size_t n)
-{
-    size_t whole = n / LANES * LANES, rest = n - whole;
-    if (whole > 0) add_vectors(stats, before, after, g, whole);
-    if (rest > 0) {
-        real b[LANES] = {0}, a[LANES] = {0}, c[LANES] = {0};
-        memcpy(b, before + whole, rest * sizeof *b);
-        memcpy(a, after + whole, rest * sizeof *a);
-        memcpy(c, g + whole, rest * sizeof *c);
-        add_vectors(stats, b, a, c, LANES);
+    if (are_sound(weights) && are_sound(&updates)) {
+        add_lanes(&to->weight_sq, &weights->sum);
+        add_lanes(&to->update_sq, &updates.sum);
+    } else {
+        add_carefully(to, before, after, n);
     }
-    stats->n += n;
-}
-
-/* n <= BLOCK. By vectors: memcpy takes its time for so little. */
-static inline void copy_block(real *out, const real *in, size_t n)
-{
-    size_t whole = n / LANES * LANES;
-    for (size_t i = 0; i < whole; i += LANES) {
-        vec v = load(in + i);
-        memcpy(out + i, &v, sizeof v);
-    }
-    for (size_t i = whole; i < n; i++) out[i] = in[i];
 }
 
 /* STEP runs for the elements `from` .. `from + count - 1`, block by block. */
 #define BLOCKWISE(STEP)                                                                                                \
     do {                                                                                                               \
-        if (stats) *stats = (sonde_update_stats){0};                                                                   \
+        tally all = {.n_unchanged = 0};                                                                                \
         for (size_t from = 0; from < n; from += BLOCK) {                                                               \
             size_t count = n - from < BLOCK ? n - from : BLOCK;                                                        \
             real before[BLOCK];                                                                                        \
-            if (stats) copy_block(before, w + from, count);                                                            \
+            squares weights = {.sum = {0}};                                                                            \
+            if (stats) weights = look_before(before, w + from, count);                                                 \
             STEP;                                                                                                      \
-            if (stats) add_stats(stats, before, w + from, g + from, count);                                            \
+            if (stats) look_after(&all, &weights, before, w + from, g + from, count);                                  \
         }                                                                                                              \
+        if (stats)                                                                                                     \
+            *stats = (sonde_update_stats){.weight_sq = fold(&all.weight_sq), .update_sq = fold(&all.update_sq),        \
+                                          .n = n, .n_unchanged = all.n_unchanged};                                     \
     } while (0)
 
 #endif

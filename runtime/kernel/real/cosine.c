@@ -1,0 +1,168 @@
+/* How alike the samples of a batch have become: the mean cosine between different rows. */
+#include "kernel/real/kernels.h"
+#include "kernel/real/squares.h"
+
+enum { ROWS = LANES, TILE = 4 * LANES }; /* rows taken together: one a lane */
+
+/* ---- one row ------------------------------------------------------------------------------------------- */
+
+/* Σ (unit x)² */
+static double sum_of_squares(const real *x, size_t n, double unit)
+{
+    double total = 0;
+    size_t done = 0;
+    while (n - done >= LANES) {
+        size_t end = n - done < RUN * LANES ? n / LANES * LANES : done + RUN * LANES;
+        vec squares = {0};
+        for (size_t i = done; i < end; i += LANES) squares += load(x + i) * load(x + i);
+        wide sum = {0};
+        add_lanes(&sum, &squares);
+        double part = fold(&sum);
+        if (unit != 1 || !is_sound(part)) { /* once more, every term in double */
+            sum = (wide){0};
+            for (size_t i = done; i < end; i += WIDE) {
+                wide v = load_wide(x + i) * unit;
+                sum += v * v;
+            }
+            part = fold(&sum);
+        }
+        total += part;
+        done = end;
+    }
+    for (; done < n; done++) total += ((double)x[done] * unit) * ((double)x[done] * unit);
+    return total;
+}
+
+/* 1, or for float64 the power of two near 1/max|x| where the squares would leave the range. */
+static double unit_of(const real *x, int64_t n)
+{
+#if SONDE_REAL == 32
+    (void)x, (void)n;
+    return 1;
+#else
+    double largest = 0;
+#pragma omp simd reduction(max : largest)
+    for (int64_t i = 0; i < n; i++) largest = fabs(x[i]) > largest ? fabs(x[i]) : largest;
+    if ((largest >= 0x1p-400 && largest <= 0x1p400) || largest == 0 || isinf(largest)) return 1;
+    int exponent = ilogb(largest);
+    return scalbn(1.0, exponent < -1000 ? 1000 : -exponent);
+#endif
+}
+
+/* 1/‖row‖ as `real`, or 0 if the row lies where that is no number to be trusted: then it is added here. A row of zeros
+ * has no direction: 0, and it is not counted. */
+static real direct(double *sums, const real *row, int64_t columns, int64_t *n_directed)
+{
+    double unit = unit_of(row, columns), sum_sq = sum_of_squares(row, (size_t)columns, unit);
+    if (sum_sq == 0) return 0;
+    ++*n_directed;
+    double factor = unit / sqrt(sum_sq);
+    if (factor >= 0x1p-100 && factor <= 0x1p100) return (real)factor;
+    for (int64_t j = 0; j < columns; j++) sums[j] += (double)row[j] * factor;
+    return 0;
+}
+
+/* ---- rows together ------------------------------------------------------------------------------------- */
+
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+
+/* Lane r of the result is the sum over the lanes of rows[r]: pairs are added half by half, a level of the tree for each
+ * bit of r. Uses up `rows`. */
+static inline vec sums_of_rows(vec *rows)
+{
+#if SONDE_REAL == 32
+    for (int r = 0; r < 16; r += 2)
+        rows[r / 2] = SHUFFLE(rows[r], rows[r + 1], 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30) +
+                      SHUFFLE(rows[r], rows[r + 1], 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
+    for (int r = 0; r < 8; r += 2)
+        rows[r / 2] = SHUFFLE(rows[r], rows[r + 1], 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
+                      SHUFFLE(rows[r], rows[r + 1], 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+    for (int r = 0; r < 4; r += 2)
+        rows[r / 2] = SHUFFLE(rows[r], rows[r + 1], 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27) +
+                      SHUFFLE(rows[r], rows[r + 1], 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
+    return SHUFFLE(rows[0], rows[1], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
+           SHUFFLE(rows[0], rows[1], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+#else
+    for (int r = 0; r < 8; r += 2)
+        rows[r / 2] = SHUFFLE(rows[r], rows[r + 1], 0, 8, 2, 10, 4, 12, 6, 14) +
+                      SHUFFLE(rows[r], rows[r + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+    for (int r = 0; r < 4; r += 2)
+        rows[r / 2] = SHUFFLE(rows[r], rows[r + 1], 0, 1, 8, 9, 4, 5, 12, 13) +
+                      SHUFFLE(rows[r], rows[r + 1], 2, 3, 10, 11, 6, 7, 14, 15);
+    return SHUFFLE(rows[0], rows[1], 0, 1, 2, 3, 8, 9, 10, 11) + SHUFFLE(rows[0], rows[1], 4, 5, 6, 7, 12, 13, 14, 15);
+#endif
+}
+
+/* Σ x² of n <= ROWS rows of at most BLOCK elements, one a lane. */
+static inline vec squares_of_rows(const real *x, int64_t columns, int n)
+{
+    vec rows[ROWS];
+    for (int r = 0; r < ROWS; r++) {
+        rows[r] = (vec){0};
+        int64_t j = 0;
+        for (; r < n && j + LANES <= columns; j += LANES) rows[r] += load(x + j) * load(x + j);
+        if (r < n && j < columns) {
+            vec rest = load_part(x + j, (size_t)(columns - j));
+            rows[r] += rest * rest;
+        }
+        x += columns;
+    }
+    return sums_of_rows(rows);
+}
+
+/* factors[r] = 1/‖row r‖ of n <= ROWS rows; 0 for those that `direct` had to add. */
+static void find_factors(real *factors, int64_t *n_directed, double *sums, const real *x, int64_t columns, int n)
+{
+    vec sum_sq = {0};
+    if (columns <= BLOCK) sum_sq = squares_of_rows(x, columns, n);
+    for (int r = 0; r < ROWS; r++) factors[r] = 1 / REAL_MATH(sqrt)(sum_sq[r]); /* together: each takes long */
+    for (int r = 0; r < n; r++) {
+        if (is_sound((double)sum_sq[r]))
+            ++*n_directed;
+        else
+            factors[r] = direct(sums, x + r * columns, columns, n_directed);
+    }
+}
+
+/* Adds factors[i] times row i of n <= ROWS to `sums`: TILE or LANES columns. */
+static inline void add_columns(double *sums, const real *x, int64_t columns, const real *factors, int n, int width)
+{
+    vec part[TILE / LANES] = {{0}};
+    for (int i = 0; i < n; i++, x += columns)
+        for (int v = 0; v < width / LANES; v++) part[v] += load(x + v * LANES) * factors[i];
+    for (int v = 0; v < width / LANES; v++)
+        for (int l = 0; l < LANES; l++) sums[v * LANES + l] += (double)part[v][l];
+}
+
+static void add_rows(double *sums, const real *x, int64_t columns, const real *factors, int n)
+{
+    int64_t j = 0;
+    for (; j + TILE <= columns; j += TILE) add_columns(sums + j, x + j, columns, factors, n, TILE);
+    for (; j + LANES <= columns; j += LANES) add_columns(sums + j, x + j, columns, factors, n, LANES);
+    for (; j < columns; j++)
+        for (int i = 0; i < n; i++) sums[j] += (double)x[i * columns + j] * (double)factors[i];
+}
+
+double REAL_NAME(sonde_sample_cosine)(const real *x, int64_t rows, int64_t columns, double *scratch,
+                                      int64_t *n_directed)
+{
+    *n_directed = 0;
+    for (int64_t j = 0; j < columns; j++) scratch[j] = 0;
+    for (int64_t done = 0; done < rows; done += ROWS) {
+        int n = rows - done < ROWS ? (int)(rows - done) : ROWS;
+        real factors[ROWS];
+        find_factors(factors, n_directed, scratch, x + done * columns, columns, n);
+        add_rows(scratch, x + done * columns, columns, factors, n);
+    }
+    wide sum = {0};
+    double tail = 0;
+    int64_t j = 0;
+    for (; j + WIDE <= columns; j += WIDE) {
+        wide v;
+        memcpy(&v, scratch + j, sizeof v);
+        sum += v * v;
+    }
+    for (; j < columns; j++) tail += scratch[j] * scratch[j];
+    double n = (double)*n_directed;
+    return n < 2 ? (double)NAN : (fold(&sum) + tail - n) / (n * (n - 1));
+}
