@@ -91,6 +91,14 @@ static const struct row rows[] = {
     {ACTIVATION("Sin"), SONDE_SINE, SONDE_SINE, 0, 0, {NULL}},
 };
 
+bool sonde_activation_module_facts(sonde_activation_facts *out, const sonde_module *m)
+{
+    const sonde_activation *activation = m->class->activation ? m->class->activation(m) : NULL;
+    if (!activation && !m->class->facts) return false;
+    *out = activation ? sonde_activation_facts_of(activation) : m->class->facts(m);
+    return true;
+}
+
 /* NULL, with the message set, if there is none. */
 static const struct row *find_row(const char *name)
 {

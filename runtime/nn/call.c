@@ -46,6 +46,8 @@ bool sonde_module_calling(char *path, size_t size, const sonde_module **m)
     return true;
 }
 
+const void *sonde_module_here(void) { return innermost ? innermost->module : NULL; }
+
 /* Names the layer in front of the message; frames further out find it named and leave it. */
 static void name_layer(const frame *f)
 {
@@ -86,7 +88,11 @@ static sonde_status call(sonde_module *m, const char *name, const sonde_values *
         here.depth <= SONDE_MAX_NESTING
             ? sonde_module_check_arguments(m, in)
             : sonde_fail(SONDE_ESTATE, "modules call each other more than %d deep", SONDE_MAX_NESTING);
-    if (status == SONDE_OK) status = m->hooks ? sonde_module_call_hooked(m, in, out) : m->class->forward(m, in, out);
+    if (status != SONDE_OK) {
+    } else if (m->parametrizations)
+        status = sonde_module_call_parametrized(m, in, out);
+    else
+        status = m->hooks ? sonde_module_call_hooked(m, in, out) : m->class->forward(m, in, out);
     if (status != SONDE_OK && status != SONDE_ECALLBACK) name_layer(&here);
     *top = here.up;
     sonde_module_release(m);
@@ -96,6 +102,11 @@ static sonde_status call(sonde_module *m, const char *name, const sonde_values *
 sonde_status sonde_module_call(sonde_module *m, const sonde_values *in, sonde_values *out)
 {
     return call(m, NULL, in, out);
+}
+
+sonde_status sonde_module_call_as(sonde_module *m, const char *name, const sonde_values *in, sonde_values *out)
+{
+    return call(m, name, in, out);
 }
 
 sonde_status sonde_module_call_child(sonde_module *m, int i, const sonde_values *in, sonde_values *out)

@@ -15,11 +15,7 @@ static bool is_1d(const sonde_module *m)
 static sonde_status convolve_1d(sonde_tensor **out, sonde_tensor *x, sonde_tensor *weight, sonde_tensor *bias,
                                 const sonde_conv_args *args)
 {
-    char text[SONDE_SHAPE_TEXT];
     sonde_tensor *tall = NULL, *kernel = NULL, *y = NULL;
-    if (x->ndim != 3)
-        return sonde_fail(SONDE_ESHAPE, "expected an input [N, C, L], got %s",
-                          sonde_shape_text(text, x->ndim, x->shape));
     const int height = 2;
     sonde_status status = sonde_unsqueeze(&tall, x, height);
     if (status == SONDE_OK) status = sonde_unsqueeze(&kernel, weight, height);
@@ -31,19 +27,57 @@ static sonde_status convolve_1d(sonde_tensor **out, sonde_tensor *x, sonde_tenso
     return status;
 }
 
+/* x [N, C, ..] */
+static sonde_status convolve(sonde_tensor **out, const sonde_module *self, sonde_tensor *x, const sonde_conv_args *args)
+{
+    sonde_tensor *weight = self->parameters[WEIGHT].tensor, *bias = self->parameters[BIAS].tensor;
+    if (is_1d(self)) return convolve_1d(out, x, weight, bias, args);
+    if (strcmp(self->class->name, "Conv2d") == 0) return sonde_conv2d(out, x, weight, bias, args);
+    return sonde_conv_transpose2d(out, x, weight, bias, args);
+}
+
+/* The padding of a mode other than zeros is put on beforehand: *x (one reference) grows along its last `dims` axes. */
+static sonde_status pad(sonde_tensor **x, const sonde_conv_options *o, int dims, sonde_conv_args *left)
+{
+    for (int d = 2 - dims; d < 2; d++) {
+        sonde_tensor *wide, *old = *x;
+        const int64_t before = o->args.padding[d], after = before + o->args.end_padding[d];
+        SONDE_TRY(sonde_pad(&wide, old, old->ndim - 2 + d, before, after, o->padding_mode));
+        sonde_tensor_release(old);
+        *x = wide;
+        left->padding[d] = left->end_padding[d] = 0;
+    }
+    return SONDE_OK;
+}
+
 static sonde_status forward(sonde_module *self, const sonde_values *in, sonde_values *out)
 {
-    const sonde_conv_options *options = self->state;
-    sonde_tensor *weight = self->parameters[WEIGHT].tensor, *bias = self->parameters[BIAS].tensor;
-    if (!weight) return sonde_fail(SONDE_ESTATE, "the weight is missing");
-    if (is_1d(self))
-        SONDE_TRY(convolve_1d(&out->t[0], in->t[0], weight, bias, &options->args));
-    else if (strcmp(self->class->name, "Conv2d") == 0)
-        SONDE_TRY(sonde_conv2d(&out->t[0], in->t[0], weight, bias, &options->args));
+    const sonde_conv_options *o = self->state;
+    const int dims = is_1d(self) ? 1 : 2, batch = 0;
+    sonde_tensor *given = in->t[0], *x = NULL, *y = NULL;
+    sonde_conv_args args = o->args;
+    if (!self->parameters[WEIGHT].tensor) return sonde_fail(SONDE_ESTATE, "the weight is missing");
+    const bool single = given->ndim == dims + 1;
+    if (!single && given->ndim != dims + 2) {
+        char text[SONDE_SHAPE_TEXT];
+        return sonde_fail(SONDE_ESHAPE, "expected an input [N, C, %s] or [C, %s], got %s", dims == 1 ? "L" : "H, W",
+                          dims == 1 ? "L" : "H, W", sonde_shape_text(text, given->ndim, given->shape));
+    }
+    sonde_status status = SONDE_OK;
+    if (single)
+        status = sonde_unsqueeze(&x, given, batch);
     else
-        SONDE_TRY(sonde_conv_transpose2d(&out->t[0], in->t[0], weight, bias, &options->args));
-    out->n = 1;
-    return SONDE_OK;
+        x = sonde_tensor_retain(given);
+    if (status == SONDE_OK && o->padding_mode != SONDE_PAD_ZEROS) status = pad(&x, o, dims, &args);
+    if (status == SONDE_OK) status = convolve(&y, self, x, &args);
+    if (status == SONDE_OK && single)
+        status = sonde_squeeze(&out->t[0], y, &batch);
+    else if (status == SONDE_OK)
+        out->t[0] = sonde_tensor_retain(y);
+    if (status == SONDE_OK) out->n = 1;
+    sonde_tensor_release(y);
+    sonde_tensor_release(x);
+    return status;
 }
 
 /* ", stride={2, 1}", or ", stride=2" in one dimension; nothing if all are `usual`. */
@@ -58,17 +92,23 @@ static size_t describe_pair(char *text, size_t size, size_t length, const char *
 
 static void describe(const sonde_module *self, char *text, size_t size)
 {
+    static const char *const modes[] = {"zeros", "reflect", "replicate", "circular"};
     const sonde_conv_options *o = self->state;
     bool one = is_1d(self);
     size_t n = (size_t)snprintf(text, size, "%lld, %lld", (long long)o->in_channels, (long long)o->out_channels);
     n = describe_pair(text, size, n, "kernel_size", o->kernel, 0, one);
     n = describe_pair(text, size, n, "stride", o->args.stride, 0, one);
-    n = describe_pair(text, size, n, "padding", o->args.padding, 0, one);
+    if (o->same && n < size)
+        n += (size_t)snprintf(text + n, size - n, ", padding='same'");
+    else
+        n = describe_pair(text, size, n, "padding", o->args.padding, 0, one);
     n = describe_pair(text, size, n, "output_padding", o->args.output_padding, 0, one);
     n = describe_pair(text, size, n, "dilation", o->args.dilation, 1, one);
     if (o->args.groups != 1 && n < size)
         n += (size_t)snprintf(text + n, size - n, ", groups=%lld", (long long)o->args.groups);
-    if (!self->parameters[BIAS].tensor && n < size) snprintf(text + n, size - n, ", bias=false");
+    if (!self->parameters[BIAS].tensor && n < size) n += (size_t)snprintf(text + n, size - n, ", bias=false");
+    if (o->padding_mode != SONDE_PAD_ZEROS && n < size)
+        snprintf(text + n, size - n, ", padding_mode='%s'", modes[o->padding_mode]);
 }
 
 static const sonde_module_class classes[] = {
@@ -80,6 +120,9 @@ static const sonde_module_class classes[] = {
 static sonde_status check(const char *name, const sonde_conv_options *o)
 {
     const sonde_conv_args *a = &o->args;
+    if (o->same && (a->stride[0] != 1 || a->stride[1] != 1))
+        return sonde_fail(SONDE_EARG, "%s: padding 'same' needs stride 1, got %lld and %lld", name,
+                          (long long)a->stride[0], (long long)a->stride[1]);
     if (o->in_channels < 1 || o->out_channels < 1)
         return sonde_fail(SONDE_EARG, "%s: expected at least 1 channel in and out, got %lld and %lld", name,
                           (long long)o->in_channels, (long long)o->out_channels);
@@ -116,6 +159,20 @@ static sonde_status add_parameters(sonde_module *m, sonde_conv_kind kind)
     return sonde_module_make_parameter(m, "bias", o->dtype, 1, &o->out_channels, -bound, bound);
 }
 
+/* d(k-1) in all, the odd one at the end, as PyTorch. */
+static sonde_status pad_to_same(const char *name, sonde_conv_options *o)
+{
+    for (int d = 0; d < 2; d++) {
+        int64_t all;
+        if (__builtin_mul_overflow(o->args.dilation[d], o->kernel[d] - 1, &all))
+            return sonde_fail(SONDE_EARG, "%s: kernel_size %lld with dilation %lld is too large", name,
+                              (long long)o->kernel[d], (long long)o->args.dilation[d]);
+        o->args.padding[d] = all / 2;
+        o->args.end_padding[d] = all % 2;
+    }
+    return SONDE_OK;
+}
+
 sonde_status sonde_conv_new(sonde_module **out, sonde_conv_kind kind, const sonde_conv_options *options)
 {
     sonde_conv_options *state = sonde_alloc(sizeof *state);
@@ -125,9 +182,15 @@ sonde_status sonde_conv_new(sonde_module **out, sonde_conv_kind kind, const sond
         state->kernel[0] = state->args.stride[0] = state->args.dilation[0] = 1;
         state->args.padding[0] = 0;
     }
-    if (kind != SONDE_CONV_TRANSPOSE2D) state->args.output_padding[0] = state->args.output_padding[1] = 0;
+    if (kind == SONDE_CONV_TRANSPOSE2D) {
+        state->same = false;
+        state->padding_mode = SONDE_PAD_ZEROS;
+    } else {
+        state->args.output_padding[0] = state->args.output_padding[1] = 0;
+    }
     sonde_module *m = NULL;
     sonde_status status = check(classes[kind].name, state);
+    if (status == SONDE_OK && state->same) status = pad_to_same(classes[kind].name, state);
     if (status == SONDE_OK) status = sonde_module_new(&m, &classes[kind], state);
     if (status != SONDE_OK) {
         sonde_free(state);

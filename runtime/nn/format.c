@@ -22,7 +22,7 @@ static sonde_status print(FILE *file, const sonde_module *m, int depth)
     char text[512] = "";
     if (m->class->describe) m->class->describe(m, text, sizeof text);
     fprintf(file, "%s(", m->class->name);
-    if (m->n_children == 0) {
+    if (m->n_children == 0 && !m->parametrizations) {
         fprintf(file, "%s)", text);
         return SONDE_OK;
     }
@@ -30,6 +30,10 @@ static sonde_status print(FILE *file, const sonde_module *m, int depth)
     for (int i = 0; i < m->n_children; i++) {
         fprintf(file, "\n%*s(%s): ", 2 * depth, "", m->children[i].name);
         SONDE_TRY(print(file, m->children[i].module, depth + 1));
+    }
+    if (m->parametrizations) {
+        fprintf(file, "\n%*s(parametrizations): ", 2 * depth, "");
+        SONDE_TRY(print(file, m->parametrizations, depth + 1));
     }
     fprintf(file, "\n%*s)", 2 * (depth - 1), "");
     return SONDE_OK;

@@ -3,7 +3,7 @@
  *   xavier   Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks":
  *            var = gain² · 2/(fan_in + fan_out)
  *   kaiming  He et al. 2015, "Delving deep into rectifiers": var = gain²/fan
- *   lecun    LeCun et al. 1998, "Efficient BackProp": var = 1/fan_in
+ *   lecun    LeCun et al. 1998, "Efficient BackProp": var = 1/fan
  *   orthogonal  Saxe et al. 2014, "Exact solutions to the nonlinear dynamics of learning in deep linear networks"
  *
  * A uniform distribution of variance v is U(-√(3v), √(3v)).
@@ -12,7 +12,6 @@
 #include "kernel/linalg.h"
 
 #include <math.h>
-#include <string.h>
 
 static sonde_status check_float(const sonde_tensor *w)
 {
@@ -72,32 +71,6 @@ sonde_status sonde_init_fans(const sonde_tensor *w, int64_t *fan_in, int64_t *fa
     return SONDE_OK;
 }
 
-sonde_status sonde_init_gain(const char *nonlinearity, double param, double *gain)
-{
-    static const char *const linear[] = {"linear",  "conv1d",           "conv2d",           "conv3d",
-                                         "sigmoid", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"};
-    for (size_t i = 0; i < sizeof linear / sizeof *linear; i++) {
-        if (strcmp(nonlinearity, linear[i]) == 0) {
-            *gain = 1;
-            return SONDE_OK;
-        }
-    }
-    if (strcmp(nonlinearity, "tanh") == 0)
-        *gain = 5.0 / 3.0;
-    else if (strcmp(nonlinearity, "relu") == 0)
-        *gain = sqrt(2.0);
-    else if (strcmp(nonlinearity, "leaky_relu") == 0)
-        *gain = sqrt(2.0 / (1.0 + param * param));
-    else if (strcmp(nonlinearity, "selu") == 0)
-        *gain = 0.75;
-    else
-        return sonde_fail(SONDE_EARG,
-                          "no gain is known for '%s'; there are linear, conv1d, conv2d, conv3d, conv_transpose1d, "
-                          "conv_transpose2d, conv_transpose3d, sigmoid, tanh, relu, leaky_relu, selu",
-                          nonlinearity);
-    return SONDE_OK;
-}
-
 /* Mean 0, variance gain²/fan, uniform or normal. A fan of 0 belongs to an empty tensor. */
 static sonde_status scaled(sonde_tensor *w, sonde_stream *s, bool uniform, double gain, double fan)
 {
@@ -144,14 +117,14 @@ sonde_status sonde_init_kaiming_normal_(sonde_tensor *w, sonde_stream *s, double
     return kaiming(w, s, false, a, mode, nonlinearity);
 }
 
-sonde_status sonde_init_lecun_uniform_(sonde_tensor *w, sonde_stream *s)
+sonde_status sonde_init_lecun_uniform_(sonde_tensor *w, sonde_stream *s, sonde_fan mode)
 {
-    return kaiming(w, s, true, 0, SONDE_FAN_IN, "linear");
+    return kaiming(w, s, true, 0, mode, "linear");
 }
 
-sonde_status sonde_init_lecun_normal_(sonde_tensor *w, sonde_stream *s)
+sonde_status sonde_init_lecun_normal_(sonde_tensor *w, sonde_stream *s, sonde_fan mode)
 {
-    return kaiming(w, s, false, 0, SONDE_FAN_IN, "linear");
+    return kaiming(w, s, false, 0, mode, "linear");
 }
 
 /* The frame of `longer` rows and `shorter` columns that QR gives lies by columns: read by rows, it is the wanted

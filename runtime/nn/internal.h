@@ -12,6 +12,13 @@ struct sonde_module_hooks {
 sonde_status sonde_module_check_arguments(const sonde_module *m, const sonde_values *in);
 /* forward between hooks, for a module that has (or had) some. */
 sonde_status sonde_module_call_hooked(sonde_module *m, const sonde_values *in, sonde_values *out);
+/* The same for a module with parametrised tensors: their values are made first, and lie in their places meanwhile. */
+sonde_status sonde_module_call_parametrized(sonde_module *m, const sonde_values *in, sonde_values *out);
+/* A call under a name that may be a path; sonde_module_call looks the name up among the caller's children. */
+sonde_status sonde_module_call_as(sonde_module *m, const char *name, const sonde_values *in, sonde_values *out);
+void sonde_module_remove_child(sonde_module *m, const char *name);
+/* Parameter `name` of m, to be parametrised: borrowed; EARG with the names there are. */
+sonde_status sonde_parametrize_find(sonde_tensor **out, const sonde_module *m, const char *name);
 void sonde_module_hooks_free(struct sonde_module_hooks *hooks);
 
 /* One call of a module with backward hooks. begin leads the inputs through a node, putting copies in their place;

@@ -1,4 +1,5 @@
-/* Layers that cut or join tensors: Unflatten, GLU, CReLU, and the containers Concat and Highway. */
+/* Layers that cut or join tensors: Unflatten, GLU, CReLU, and the containers Concat, DenseSkip and
+ * Highway. */
 #include "nn/internal.h"
 
 #include <math.h>
@@ -182,6 +183,34 @@ sonde_status sonde_concat_new(sonde_module **out, int axis)
 }
 
 enum { BLOCK, GATE };
+
+static sonde_status dense_skip(sonde_module *self, const sonde_values *in, sonde_values *out)
+{
+    sonde_tensor *parts[2] = {in->t[0], NULL};
+    int axis;
+    SONDE_TRY(run(self, BLOCK, in, &parts[1]));
+    sonde_status status = sonde_axis(&axis, ((const axis_state *)self->state)->axis, parts[0]->ndim);
+    if (status == SONDE_OK) status = sonde_cat(&out->t[0], 2, parts, axis);
+    if (status == SONDE_OK) out->n = 1;
+    sonde_tensor_release(parts[1]);
+    return status;
+}
+
+static const sonde_module_class dense_skip_class = {
+    .name = "DenseSkip", .forward = dense_skip, .describe = describe_axis, .is_container = true};
+
+sonde_status sonde_dense_skip_new(sonde_module **out, sonde_module *block, int axis)
+{
+    if (!block) return sonde_fail(SONDE_EARG, "DenseSkip: expected a block, got none");
+    sonde_module *m = NULL;
+    SONDE_TRY(make(&m, &dense_skip_class, &(axis_state){.axis = axis}));
+    sonde_status status = sonde_module_set_child(m, "block", block);
+    if (status == SONDE_OK)
+        *out = m;
+    else
+        sonde_module_release(m);
+    return status;
+}
 
 static sonde_status highway(sonde_module *self, const sonde_values *in, sonde_values *out)
 {

@@ -24,11 +24,14 @@ typedef enum sonde_conv_kind { SONDE_CONV1D, SONDE_CONV2D, SONDE_CONV_TRANSPOSE2
 typedef struct sonde_conv_options {
     int64_t in_channels, out_channels, kernel[2];
     sonde_conv_args args; /* output_padding: transposed only */
+    bool same;            /* as much padding as makes the output as large as the input, d(k-1), the odd one at the end;
+                           * in place of args.padding. Neither strided nor transposed */
+    sonde_pad_mode padding_mode; /* transposed: zeros */
     bool bias;
     sonde_dtype dtype;
 } sonde_conv_options;
 
-/* x [N, C, L] or [N, C, H, W]; formulas and output sizes: autograd/ops_spatial.h. weight [out, in/groups, k] or
+/* x [N, C, L] or [N, C, H, W], or without the batch; formulas and output sizes: autograd/ops_spatial.h. weight [out, in/groups, k] or
  * [out, in/groups, kh, kw], transposed [in, out/groups, kh, kw]; it and bias [out] from U(±1/√fan_in), fan_in = the
  * product of weight's axes but the first, as PyTorch. groups divides both channel numbers. */
 sonde_status sonde_conv_new(sonde_module **out, sonde_conv_kind kind, const sonde_conv_options *options);
@@ -89,6 +92,12 @@ sonde_status sonde_unflatten_new(sonde_module **out, int axis, int n, const int6
 /* Runs every child on the same input and joins their first results along the axis. With an Identity among them it is a
  * dense skip (Huang et al. 2017). ESTATE if a child overwrites the input. Children by sonde_module_set_child. */
 sonde_status sonde_concat_new(sonde_module **out, int axis);
+/* y = x and block(x) joined along the axis; child "block". (Huang et al. 2017, "Densely connected convolutional
+ * networks".) ESTATE if the block overwrites x. */
+sonde_status sonde_dense_skip_new(sonde_module **out, sonde_module *block, int axis);
+/* y = x · weight along the axis; weight [num_features] starts at init: at the end of a Residual's block a scale for
+ * every feature. (Touvron et al. 2021, "Going deeper with image transformers", where init is 1e-5 for deep nets.) */
+sonde_status sonde_layer_scale_new(sonde_module **out, int64_t num_features, double init, int axis, sonde_dtype dtype);
 /* y = x + t ⊙ (block(x) - x), t = σ(gate(x)); children "block" and "gate", a Linear whose bias starts at gate_bias.
  * (Srivastava et al. 2015, "Training very deep networks".) */
 sonde_status sonde_highway_new(sonde_module **out, sonde_module *block, int64_t features, double gate_bias,

@@ -43,6 +43,10 @@ static sonde_module *destroy(sonde_module *m, sonde_module *dying)
         }
     }
     sonde_free(m->children);
+    if (m->parametrizations && --m->parametrizations->refs == 0) {
+        m->parametrizations->next_dying = dying;
+        dying = m->parametrizations;
+    }
     if (m->class->free)
         m->class->free(m);
     else
@@ -133,6 +137,10 @@ sonde_status sonde_module_set_parameter(sonde_module *m, const char *name, sonde
         i = m->n_parameters++;
         m->parameters[i] = (sonde_parameter){.name = own};
     }
+    if (m->parameters[i].is_computed)
+        return sonde_fail(SONDE_ESTATE,
+                          "'%s' of %s is made by a parametrisation: set its originals, or remove it first", name,
+                          m->class->name);
     sonde_tensor *old = m->parameters[i].tensor;
     m->parameters[i].tensor = tensor ? sonde_tensor_retain(tensor) : NULL;
     m->parameters[i].is_buffer = is_buffer;
@@ -158,6 +166,8 @@ sonde_status sonde_module_set_child(sonde_module *m, const char *name, sonde_mod
         name = number;
     }
     SONDE_TRY(check_name(m, "child", name));
+    if (m->parametrizations && strcmp(name, "parametrizations") == 0)
+        return sonde_fail(SONDE_EARG, "%s has parametrised tensors: no child can be called '%s'", m->class->name, name);
     if (!child) return sonde_fail(SONDE_EARG, "child '%s' of %s: expected a module, got none", name, m->class->name);
     if (find_parameter(m, name) >= 0)
         return sonde_fail(SONDE_EARG, "%s has a parameter '%s' already", m->class->name, name);
@@ -174,6 +184,17 @@ sonde_status sonde_module_set_child(sonde_module *m, const char *name, sonde_mod
     if (!own) return SONDE_ENOMEM;
     m->children[m->n_children++] = (sonde_child){.name = own, .module = sonde_module_retain(child)};
     return SONDE_OK;
+}
+
+void sonde_module_remove_child(sonde_module *m, const char *name)
+{
+    const int i = find_child(m, name);
+    if (i < 0) return;
+    sonde_child gone = m->children[i];
+    m->n_children--;
+    memmove(&m->children[i], &m->children[i + 1], (size_t)(m->n_children - i) * sizeof gone);
+    sonde_free(gone.name);
+    sonde_module_release(gone.module);
 }
 
 sonde_status sonde_module_make_parameter(sonde_module *m, const char *name, sonde_dtype dtype, int ndim,

@@ -32,8 +32,13 @@ typedef struct sonde_module_class {
     /* "in_features=64, out_features=10, bias=true" into text; NULL: nothing to say */
     void (*describe)(const sonde_module *self, char *text, size_t size);
     int min_in, max_in;                                      /* arguments it takes; 0 means 1, min_in -1 none */
+    /* Their names, max_in of them and NULL, where a host may pass them by name; a yes or no is a tensor of one element.
+     * NULL: by position only. */
+    const char *const *arguments;
     bool is_container;                                       /* probes look inside it, not at it */
     const sonde_activation *(*activation)(const sonde_module *self); /* of an element-wise activation; NULL otherwise */
+    /* Of an activation that is, at least now, none of those: what holds for it all the same. */
+    sonde_activation_facts (*facts)(const sonde_module *self);
     bool (*inplace)(const sonde_module *self);               /* does forward overwrite its input? NULL: never */
     sonde_stream *(*stream)(sonde_module *self);             /* of a stochastic module; NULL otherwise */
 } sonde_module_class;
@@ -42,6 +47,7 @@ typedef struct sonde_parameter {
     char *name;            /* "weight", "bias", "weight_ih_l0" */
     sonde_tensor *tensor;  /* NULL: registered but absent (bias = false) */
     bool is_buffer;        /* state that is no parameter: running_mean */
+    bool is_computed;      /* made by a parametrisation: no parameter either, see parametrize.h */
 } sonde_parameter;
 
 typedef struct sonde_child {
@@ -56,6 +62,7 @@ struct sonde_module {
     int n_parameters, n_children;
     sonde_parameter *parameters;     /* in order of registration; buffers among them */
     sonde_child *children;
+    sonde_module *parametrizations;  /* by tensor; walked as the last child, but not among `children`; NULL: none */
     void *state;                     /* the class's own */
     void *host;                      /* bind's: the Lua object of a user's layer */
     struct sonde_module_hooks *hooks;
@@ -84,6 +91,7 @@ sonde_status sonde_module_call_child(sonde_module *m, int i, const sonde_values 
 void sonde_values_release(sonde_values *values); /* leaves them empty; elements may be NULL */
 /* The path of the module being called in this thread, innermost; false if there is none. For a host's own messages. */
 bool sonde_module_calling(char *path, size_t size, const sonde_module **m);
+const void *sonde_module_here(void); /* that module, or NULL: cheap, for the numerics watch */
 
 /* Depth first, in forward order, parents before children, every module once. path is "" for the root, and valid
  * during the visit. A visitor's status other than OK stops the walk and is returned. */
@@ -162,6 +170,9 @@ sonde_status sonde_batch_norm1d_new(sonde_module **out, int64_t num_features, do
  * kind that is another's. */
 sonde_status sonde_activation_module_new(sonde_module **out, const char *name, const sonde_activation *activation,
                                          bool inplace);
+/* The bound of an activation's derivative, and where it saturates; false if m is no activation. An activation over an
+ * axis has the bound of |∂y_i/∂x_j| and no interval; one of several slopes what holds for all of them. */
+bool sonde_activation_module_facts(sonde_activation_facts *out, const sonde_module *m);
 /* The parameters that a class has by default: LeakyReLU 0.01, ELU and CELU 1, Softplus 1 and 20, Hardtanh -1 and 1,
  * ReLU6 0 and 6; Threshold has none in PyTorch: 0 and 0. */
 sonde_status sonde_activation_default(const char *name, sonde_activation *out);
@@ -189,7 +200,8 @@ sonde_status sonde_bce_with_logits_loss_new(sonde_module **out, sonde_tensor *we
 typedef enum sonde_fan { SONDE_FAN_IN, SONDE_FAN_OUT } sonde_fan;
 /* Fans as PyTorch counts them: [out, in, kernel...]. ESHAPE below two axes. */
 sonde_status sonde_init_fans(const sonde_tensor *w, int64_t *fan_in, int64_t *fan_out);
-/* PyTorch's calculate_gain: linear, conv, sigmoid 1; tanh 5/3; relu √2; leaky_relu √(2/(1+a²)); selu 3/4. */
+/* PyTorch's calculate_gain: linear, conv, sigmoid 1; tanh 5/3; relu √2; leaky_relu √(2/(1+param²)); selu 3/4. For the
+ * other activations 1/√E[φ(z)²], z ~ N(0, 1). EARG with the list of names. */
 sonde_status sonde_init_gain(const char *nonlinearity, double param, double *gain);
 sonde_status sonde_init_uniform_(sonde_tensor *w, sonde_stream *s, double low, double high);
 sonde_status sonde_init_normal_(sonde_tensor *w, sonde_stream *s, double mean, double std);
@@ -200,14 +212,17 @@ sonde_status sonde_init_kaiming_uniform_(sonde_tensor *w, sonde_stream *s, doubl
                                          const char *nonlinearity);
 sonde_status sonde_init_kaiming_normal_(sonde_tensor *w, sonde_stream *s, double a, sonde_fan mode,
                                         const char *nonlinearity);
-sonde_status sonde_init_lecun_uniform_(sonde_tensor *w, sonde_stream *s);
-sonde_status sonde_init_lecun_normal_(sonde_tensor *w, sonde_stream *s);
+sonde_status sonde_init_lecun_uniform_(sonde_tensor *w, sonde_stream *s, sonde_fan mode);
+sonde_status sonde_init_lecun_normal_(sonde_tensor *w, sonde_stream *s, sonde_fan mode);
 sonde_status sonde_init_orthogonal_(sonde_tensor *w, sonde_stream *s, double gain); /* QR of a Gaussian, sign-fixed */
 
+#include "nn/init.h"
 #include "nn/recurrent.h"
 #include "nn/reservoir.h"
 
+#include "nn/attention.h"
 #include "nn/layers.h"
 #include "nn/losses.h"
+#include "nn/parametrize.h"
 
 #endif

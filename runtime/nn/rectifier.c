@@ -56,8 +56,28 @@ static const sonde_activation *prelu_activation(const sonde_module *self)
     return activation;
 }
 
-static const sonde_module_class prelu_class = {
-    .name = "PReLU", .forward = prelu_forward, .describe = prelu_describe, .activation = prelu_activation};
+/* What a LeakyReLU of this slope has holds for those of smaller ones too. */
+static sonde_activation_facts steepest(const char *name, double slope)
+{
+    sonde_activation_facts facts = sonde_activation_facts_of(&(sonde_activation){SONDE_LEAKY_RELU, slope, 0});
+    facts.name = name;
+    return facts;
+}
+
+static sonde_activation_facts prelu_facts(const sonde_module *self)
+{
+    const sonde_tensor *weight = self->parameters[0].tensor;
+    double slope = 0;
+    for (int64_t i = 0; weight && i < sonde_tensor_numel(weight); i++)
+        slope = fmax(slope, fabs(sonde_tensor_get(weight, &i)));
+    return steepest("prelu", slope);
+}
+
+static const sonde_module_class prelu_class = {.name = "PReLU",
+                                               .forward = prelu_forward,
+                                               .describe = prelu_describe,
+                                               .activation = prelu_activation,
+                                               .facts = prelu_facts};
 
 sonde_status sonde_prelu_new(sonde_module **out, int64_t num_parameters, double init, sonde_dtype dtype)
 {
@@ -126,6 +146,12 @@ static const sonde_activation *rrelu_activation(const sonde_module *self)
     return self->training ? NULL : &state->average;
 }
 
+static sonde_activation_facts rrelu_facts(const sonde_module *self)
+{
+    const rrelu_state *state = self->state;
+    return steepest("rrelu", fmax(fabs(state->lower), fabs(state->upper)));
+}
+
 static sonde_stream *rrelu_stream(sonde_module *self)
 {
     rrelu_state *state = self->state;
@@ -136,6 +162,7 @@ static const sonde_module_class rrelu_class = {.name = "RReLU",
                                                .forward = rrelu_forward,
                                                .describe = rrelu_describe,
                                                .activation = rrelu_activation,
+                                               .facts = rrelu_facts,
                                                .stream = rrelu_stream};
 
 sonde_status sonde_rrelu_new(sonde_module **out, double lower, double upper)

@@ -77,6 +77,8 @@ typedef struct walk {
     void *context;
 } walk;
 
+static sonde_status visit_child(walk *w, const char *name, sonde_module *child, int depth);
+
 static sonde_status visit(walk *w, sonde_module *m, int depth)
 {
     if (depth > SONDE_MAX_NESTING)
@@ -85,15 +87,20 @@ static sonde_status visit(walk *w, sonde_module *m, int depth)
     SONDE_TRY(sonde_pointer_set_add(&w->seen, m, &is_new));
     if (!is_new) return SONDE_OK;
     SONDE_TRY(w->visitor(w->context, w->path.length ? w->path.text : "", m));
-    size_t length = w->path.length;
-    for (int i = 0; i < m->n_children; i++) { /* by index: a visitor may add children */
-        SONDE_TRY(push(&w->path, m->children[i].name));
-        sonde_module *child = sonde_module_retain(m->children[i].module);
-        sonde_status status = visit(w, child, depth + 1);
-        sonde_module_release(child);
-        if (status != SONDE_OK) return status;
-        pop(&w->path, length);
-    }
+    for (int i = 0; i < m->n_children; i++) /* by index: a visitor may add children */
+        SONDE_TRY(visit_child(w, m->children[i].name, m->children[i].module, depth));
+    return m->parametrizations ? visit_child(w, "parametrizations", m->parametrizations, depth) : SONDE_OK;
+}
+
+static sonde_status visit_child(walk *w, const char *name, sonde_module *child, int depth)
+{
+    const size_t length = w->path.length;
+    SONDE_TRY(push(&w->path, name));
+    sonde_module_retain(child);
+    sonde_status status = visit(w, child, depth + 1);
+    sonde_module_release(child);
+    SONDE_TRY(status);
+    pop(&w->path, length);
     return SONDE_OK;
 }
 
@@ -121,7 +128,7 @@ static sonde_status visit_owner(void *context, const char *path, sonde_module *m
     parameter_walk *w = context;
     for (int i = 0; i < m->n_parameters; i++) {
         const sonde_parameter *p = &m->parameters[i];
-        if (!p->tensor || p->is_buffer != w->buffers) continue;
+        if (!p->tensor || p->is_computed || p->is_buffer != w->buffers) continue;
         bool is_new;
         SONDE_TRY(sonde_pointer_set_add(&w->seen, p->tensor, &is_new));
         if (!is_new) continue;

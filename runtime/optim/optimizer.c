@@ -66,6 +66,14 @@ static bool holds(const sonde_optim_group *group, const sonde_tensor *parameter)
     return false;
 }
 
+/* Does an element of memory stand for several of the tensor's (expand)? A step would move it several times. */
+static bool is_expanded(const sonde_tensor *t)
+{
+    for (int d = 0; d < t->ndim; d++)
+        if (t->shape[d] > 1 && t->stride[d] == 0) return true;
+    return false;
+}
+
 static sonde_status check_parameter(const sonde_optimizer *o, const sonde_optim_group *group, const sonde_tensor *t)
 {
     const char *rule = o->rule->name;
@@ -77,6 +85,12 @@ static sonde_status check_parameter(const sonde_optimizer *o, const sonde_optim_
     if (!sonde_is_leaf(t))
         return sonde_fail(SONDE_EARG, "%s: parameter %d must be a leaf, got the result of %s", rule, number,
                           sonde_grad_op_name(t));
+    if (is_expanded(t)) {
+        char shape[SONDE_SHAPE_TEXT];
+        return sonde_fail(SONDE_EARG,
+                          "%s: parameter %d is expanded to %s, its elements share memory; clone() gives each its own",
+                          rule, number, sonde_shape_text(shape, t->ndim, t->shape));
+    }
     bool there = holds(group, t);
     for (int g = 0; g < o->n_groups && !there; g++) there = holds(&o->groups[g], t);
     if (there) return sonde_fail(SONDE_EARG, "%s: parameter %d is in the optimiser already", rule, number);

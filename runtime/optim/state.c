@@ -2,6 +2,7 @@
 #include "optim/internal.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static sonde_status visit_number(int number, const char *name, double value, sonde_state_visitor visitor, void *context)
@@ -102,5 +103,10 @@ sonde_status sonde_optimizer_set_state(sonde_optimizer *o, int parameter, const 
         return read_number(&slot->number, o->rule, name, tensor);
     for (int b = 0; o->rule->buffers[b]; b++)
         if (strcmp(o->rule->buffers[b], name) == 0) return set_buffer(o->rule, slot, b, tensor);
-    return sonde_fail(SONDE_EARG, "%s has no state '%s'", o->rule->name, name);
+    char known[256];
+    size_t used = (size_t)snprintf(known, sizeof known, "step%s%s", o->rule->number ? ", " : "",
+                                   o->rule->number ? o->rule->number : "");
+    for (int b = 0; o->rule->buffers[b] && used < sizeof known; b++)
+        used += (size_t)snprintf(known + used, sizeof known - used, ", %s", o->rule->buffers[b]);
+    return sonde_fail(SONDE_EARG, "%s has no state '%s'; there are: %s", o->rule->name, name, known);
 }

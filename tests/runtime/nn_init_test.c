@@ -55,10 +55,10 @@ static void distributions(void)
         check_draws(w, sqrt(1.0 / 3 / 300), true);
         CHECK(sonde_init_kaiming_normal_(w, &s, 0, SONDE_FAN_OUT, "relu") == SONDE_OK);
         check_draws(w, sqrt(2.0 / 200), false);
-        CHECK(sonde_init_lecun_uniform_(w, &s) == SONDE_OK);
+        CHECK(sonde_init_lecun_uniform_(w, &s, SONDE_FAN_IN) == SONDE_OK);
         check_draws(w, sqrt(1.0 / 300), true);
-        CHECK(sonde_init_lecun_normal_(w, &s) == SONDE_OK);
-        check_draws(w, sqrt(1.0 / 300), false);
+        CHECK(sonde_init_lecun_normal_(w, &s, SONDE_FAN_OUT) == SONDE_OK);
+        check_draws(w, sqrt(1.0 / 200), false);
         CHECK(sonde_init_normal_(w, &s, 0, 0.1) == SONDE_OK);
         check_draws(w, 0.1, false);
         CHECK(sonde_init_constant_(w, 0.5) == SONDE_OK && sonde_tensor_get(w, (int64_t[]){199, 299}) == 0.5);

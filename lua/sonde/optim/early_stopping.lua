@@ -1,6 +1,5 @@
 -- EarlyStopping, with Keras's words: ends a training whose validation metric no longer becomes better, and gives the
--- best
--- weights back.
+-- best weights back.
 local base = require "sonde.optim.lr_scheduler.base"
 local fail = require "sonde.fail"
 
@@ -26,9 +25,8 @@ local function is_better(self, a, b)
   return a > b + self.min_delta
 end
 
--- Asked with each epoch's metric, a number or a table that has it under `monitor` (as run:evaluate returns). True
--- when the
--- training should end: `patience` epochs without a better one; the best weights are then back, if asked for.
+-- Asked with each epoch's metric, a number or a table that has it under `monitor` (as run:evaluate returns). True when
+-- the training should end: `patience` epochs without a better one; the best weights are then back, if asked for.
 function EarlyStopping:step(metric)
   local value = type(metric) == "table" and metric[self.monitor] or metric
   if type(value) ~= "number" then
@@ -89,8 +87,7 @@ function EarlyStopping:load_state_dict(state)
 end
 
 -- optim.EarlyStopping(net, { patience = 3, restore_best_weights = true }). mode "auto": max if the name of the metric
--- has
--- "acc" in it, else min. `best`, `best_epoch`, `wait`, `stopped` tell how it stands.
+-- has "acc" in it, else min. `best`, `best_epoch`, `wait`, `stopped` tell how it stands.
 return function(model, ...)
   if getmetatable(model) ~= "Module" then
     fail("bad argument 'model' to %s: expected Module, got %s", where, type(model))

@@ -1,9 +1,10 @@
--- sonde.optim: the optimisers, lr_scheduler, swa_utils, EarlyStopping, skip_nonfinite. The steps are C; constructors,
--- parameter groups and state_dict are here.
+-- sonde.optim: the optimisers, lr_scheduler, swa_utils, EarlyStopping, skip_nonfinite. The steps are C; constructors
+-- and parameter groups are here.
 local core = require "sonde.core"
 local base = require "sonde.optim.lr_scheduler.base"
 local fail = require "sonde.fail"
 local options = require "sonde.optim.options"
+local suggest = require "sonde.suggest"
 local optim = core.optim
 local Optimizer = optim.methods
 
@@ -69,46 +70,7 @@ function Optimizer:describe()
   return table.concat(lines, "\n")
 end
 
--- ---- state ---------------------------------------------------------------------------------------------------------
-
--- { state = { [parameter] = { name = tensor } }, param_groups = { { lr = …, params = { numbers } } } }; parameters are
--- numbered over all groups from 1. Tensors are copies.
-function Optimizer:state_dict()
-  local groups, number = {}, 0
-  for i, group in ipairs(self.param_groups) do
-    local copy = {}
-    for name, value in pairs(group) do copy[name] = value end
-    for k in ipairs(copy.params) do
-      number = number + 1
-      copy.params[k] = number
-    end
-    groups[i] = copy
-  end
-  return { state = self:state(), param_groups = groups }
-end
-
-function Optimizer:load_state_dict(dict)
-  local rule = self:rule()
-  if type(dict) ~= "table" or type(dict.state) ~= "table" or type(dict.param_groups) ~= "table" then
-    fail("load_state_dict: expected a table with state and param_groups, as state_dict returns it")
-  end
-  local groups = self.param_groups
-  if #dict.param_groups ~= #groups then
-    fail("load_state_dict of %s: %d parameter groups, expected %d", rule, #dict.param_groups, #groups)
-  end
-  local values = {}
-  for i, group in ipairs(dict.param_groups) do
-    local n, expected = group.params and #group.params or 0, #groups[i].params
-    if n ~= expected then
-      fail("load_state_dict of %s: group %d has %d parameters, expected %d", rule, i, n, expected)
-    end
-    values[i] = options.read_all(rule, group, {})
-  end
-  for i, numbers in ipairs(values) do self:configure(i, numbers) end
-  for number, entries in pairs(dict.state) do
-    for name, value in pairs(entries) do self:set_state(number, name, value) end
-  end
-end
+require "sonde.optim.state"
 
 -- ---- constructors ------------------------------------------------------------------------------------------------
 
@@ -153,8 +115,7 @@ for _, rule in ipairs {
 end
 
 -- From now on the optimiser leaves out a step whose gradients are not all finite (outside a run; in one see
--- on_nonfinite).
--- Returns { skipped = how many so far, remove = ends it }.
+-- on_nonfinite). Returns { skipped = how many so far, remove = ends it }.
 function optim.skip_nonfinite(optimizer)
   base.check_optimizer("optim.skip_nonfinite", optimizer)
   local guard = { skipped = 0 }
@@ -176,4 +137,4 @@ optim.lr_scheduler = require "sonde.optim.lr_scheduler"
 optim.swa_utils = require "sonde.optim.swa_utils"
 optim.EarlyStopping = require "sonde.optim.early_stopping"
 
-return optim
+return suggest.namespace("sonde.optim", optim)

@@ -72,11 +72,10 @@ end
 -- The same for a table of options, which may have `params` as well. Returns `into`.
 function options.read_all(rule, given, into)
   local names = options.names(rule)
+  local wrong = suggest.first_unknown(given, { "params", table.unpack(names) })
+  if wrong then fail("optim.%s: %s", rule, suggest.unknown("option", wrong, names)) end
   for name, value in pairs(given) do
-    if name ~= "params" then
-      if not names[name] then fail("optim.%s: %s", rule, suggest.unknown("option", name, names)) end
-      options.read(rule, into, name, value)
-    end
+    if name ~= "params" then options.read(rule, into, name, value) end
   end
   return into
 end

@@ -27,8 +27,8 @@ local AveragedModel = { __name = "AveragedModel" }
 AveragedModel.__index = AveragedModel
 
 local function check_module(where, value)
-  if getmetatable(value) ~= "Module" then fail("bad argument 'model' to %s: expected Module, got %s", where,
-    type(value)) end
+  if getmetatable(value) == "Module" then return end
+  fail("bad argument 'model' to %s: expected Module, got %s", where, type(value))
 end
 
 -- The tensors that are averaged, by name: { name, tensor } in the network's order.
@@ -58,8 +58,8 @@ function swa_utils.AveragedModel(model, options)
   return self
 end
 
--- Takes the weights as they are now into the average. model: another network with the same weights' names; nil: its
--- own.
+-- Takes the weights as they are now into the average. model: another network whose weights have the same names; nil:
+-- its own.
 function AveragedModel:update_parameters(model)
   model = model or self.module
   check_module("update_parameters", model)
@@ -133,9 +133,8 @@ local function channel_statistics(x)
   return x:mean(axes), x:var(axes)
 end
 
--- Recomputes the running statistics of every BatchNorm as the mean over the batches: once after the averages were
--- copied
--- into the network. batches: an iterator, as of data.batches; a batch's first value is the input.
+-- Recomputes the running statistics of every BatchNorm as the mean over the batches: once, after the averages were
+-- copied into the network. batches: an iterator, as of data.batches; a batch's first value is the input.
 function swa_utils.update_bn(batches, model)
   check_module("update_bn", model)
   if type(batches) ~= "function" then fail("update_bn: expected an iterator of batches, got %s", type(batches)) end
@@ -190,4 +189,4 @@ function SWALR:rate(lr, _, i)
   return target * now + from * (1 - now)
 end
 
-return swa_utils
+return suggest.namespace("sonde.optim.swa_utils", swa_utils)

@@ -48,6 +48,33 @@ describe("convolutions", function()
     end
   end)
 
+  it("pad in every mode, and take a single sample", function()
+    local x = sonde.tensor { { 1, 2, 3 } }
+    local function padded(opts)
+      local m = nn.Conv1d(1, 1, 1, opts)
+      m.weight:detach():fill_(1)
+      m.bias:detach():fill_(0)
+      return m(x)
+    end
+    expect.values({ { 0, 0, 1, 2, 3, 0, 0 } }, padded { padding = 2 })
+    expect.values({ { 3, 2, 1, 2, 3, 2, 1 } }, padded { padding = 2, padding_mode = "reflect" })
+    expect.values({ { 1, 1, 1, 2, 3, 3, 3 } }, padded { padding = 2, padding_mode = "replicate" })
+    expect.values({ { 2, 3, 1, 2, 3, 1, 2 } }, padded { padding = 2, padding_mode = "circular" })
+    for _, mode in ipairs { "zeros", "reflect", "replicate", "circular" } do
+      check(nn.Conv2d(2, 2, 3, { padding = { 1, 2 }, padding_mode = mode }), randn(2, 4, 3))
+      check(nn.Conv1d(1, 2, 4, { padding = "same", padding_mode = mode }), randn(2, 1, 4))
+    end
+    check(nn.Conv2d(1, 1, 3, { padding = "same", dilation = 4 }), randn(1, 3, 3)) -- only its centre meets the image
+    check(nn.Conv2d(1, 2, { 5, 2 }, { padding = { 1, 0 }, dilation = { 1, 1 } }), randn(2, 1, 4, 3))
+    check(nn.Conv2d(1, 2, { 4, 3 }, { padding = { 2, 1 } }), randn(2, 1, 3, 2))
+    for kernel = 1, 4 do
+      expect.shape({ 2, 1, 5, 6 }, nn.Conv2d(1, 1, kernel, { padding = "same", dilation = 2 })(sonde.ones(2, 1, 5, 6)))
+    end
+    expect.shape({ 3, 7, 7 }, nn.ConvTranspose2d(2, 3, 3)(sonde.ones(2, 5, 5)))
+    assert.equal("Conv1d(1, 1, kernel_size=2, stride=1, padding='same', padding_mode='circular')",
+      tostring(nn.Conv1d(1, 1, 2, { padding = "same", padding_mode = "circular" })))
+  end)
+
   it("take views, and nothing of an empty batch", function()
     local m, x = nn.Conv2d(2, 3, 3), sonde.randn(4, 5, 5, 2)
     local seen = m(x:permute(1, 4, 2, 3))
@@ -88,11 +115,23 @@ describe("convolutions", function()
     local m = nn.Conv2d(2, 1, 3)
     expect.error("Conv2d: conv2d: expected 2 input channels, got input [1, 3, 5, 5]",
       function() m(sonde.ones(1, 3, 5, 5)) end)
-    expect.error("4 axes [N, C, H, W], got [2, 5, 5]", function() m(sonde.ones(2, 5, 5)) end)
+    expect.error("Conv2d: expected an input [N, C, H, W] or [C, H, W], got [5, 5]", function() m(sonde.ones(5, 5)) end)
     expect.error("the kernel reaches over 3, the padded input has only 2", function() m(sonde.ones(1, 2, 2, 5)) end)
     expect.error("one float dtype, got float64 and float32",
       function() m(sonde.ones(1, 2, 5, 5, { dtype = "float64" })) end)
-    expect.error("expected an input [N, C, L], got [2, 5]", function() nn.Conv1d(2, 1, 3)(sonde.ones(2, 5)) end)
+    expect.error("expected an input [N, C, L] or [C, L], got [5]", function() nn.Conv1d(2, 1, 3)(sonde.ones(5)) end)
+    expect.error("padding 'same' needs stride 1, got 1 and 2",
+      function() nn.Conv2d(1, 1, 3, { padding = "same", stride = { 1, 2 } }) end)
+    expect.error("bad argument 'padding' to nn.Conv1d", function() nn.Conv1d(1, 1, 3, { padding = "full" }) end)
+    expect.error("bad argument 'padding_mode' to nn.Conv2d",
+      function() nn.Conv2d(1, 1, 3, { padding_mode = "wrap" }) end)
+    expect.error("too large", function() nn.Conv1d(1, 1, 1 << 40, { padding = "same", dilation = 1 << 40 }) end)
+    expect.error("pad: reflect cannot add 2 and 2 to the 2 elements of axis 3",
+      function() nn.Conv1d(1, 1, 1, { padding = 2, padding_mode = "reflect" })(sonde.ones(1, 1, 2)) end)
+    expect.error("pad: circular cannot add 3 and 3 to the 2 elements of axis 4",
+      function() nn.Conv2d(1, 1, 1, { padding = { 0, 3 }, padding_mode = "circular" })(sonde.ones(1, 1, 5, 2)) end)
+    expect.error("pad: replicate",
+      function() nn.Conv1d(1, 1, 1, { padding = 1, padding_mode = "replicate" })(sonde.ones(1, 1, 0)) end)
     expect.error("output_padding 2 must be smaller than stride or dilation (2)",
       function() nn.ConvTranspose2d(1, 1, 3, { stride = 2, output_padding = 2 })(sonde.ones(1, 1, 3, 3)) end)
   end)

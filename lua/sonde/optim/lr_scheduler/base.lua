@@ -1,12 +1,9 @@
 -- What all schedules share: their arguments, their state, and when they set a rate.
 --
--- A schedule sets the rates of its optimiser's groups when it is made (epoch 0) and at each step(); `epoch` is
--- whatever is
--- counted, batches or passes over the data. Like PyTorch's, most compute the next rate from the present one, so that
--- several
--- on one optimiser multiply. A class is a table with rate(self, lr, base, i): the rate of group i at self.last_epoch,
--- given
--- the present rate and the one the group had before any schedule.
+-- A schedule sets the rates of its optimiser's groups when it is made (epoch 0) and at each step(); `epoch` is whatever
+-- is counted, batches or passes over the data. Like PyTorch's, most compute the next rate from the present one, so that
+-- several on one optimiser multiply. A class is a table with rate(self, lr, base, i): the rate of group i at
+-- self.last_epoch, given the present rate and the one the group had before any schedule.
 local fail = require "sonde.fail"
 local options = require "sonde.optim.options"
 local suggest = require "sonde.suggest"
@@ -72,8 +69,9 @@ end
 function base.milestones(low, strictly)
   local whole = base.whole(low)
   return function(where, name, value)
-    if type(value) ~= "table" then fail("bad argument '%s' to %s: expected a list, got %s", name, where, type(value))
-      end
+    if type(value) ~= "table" then
+      fail("bad argument '%s' to %s: expected a list, got %s", name, where, type(value))
+    end
     local list = {}
     for i, milestone in ipairs(value) do list[i] = whole(where, name, milestone) end
     if not strictly then table.sort(list) end
@@ -91,9 +89,8 @@ function base.optional(check)
   return { check = check, optional = true }
 end
 
--- Puts the arguments of a call, by position or in a trailing table, into `self`. parameters: { name, check [,
--- default] }
--- in PyTorch's order; without a default they must be given.
+-- Puts the arguments of a call, by position or in a trailing table, into `self`. parameters: { name, check, default }
+-- of each, in PyTorch's order; without a default it must be given.
 function base.read(where, self, parameters, ...)
   local given, names = table.pack(...), {}
   for i, parameter in ipairs(parameters) do names[i] = parameter[1] end

@@ -18,9 +18,8 @@ function CosineAnnealingLR:rate(lr, base_lr)
   return (1 + cos(pi * epoch / T)) / (1 + cos(pi * (epoch - 1) / T)) * (lr - low) + low
 end
 
--- The same downwards only, again and again: the first time over T_0 epochs, each time T_mult times as long
--- (Loshchilov &
--- Hutter 2017).
+-- The same downwards only, again and again: the first time over T_0 epochs, each time T_mult times as long (Loshchilov
+-- & Hutter 2017).
 local WarmRestarts
 WarmRestarts, cycles.CosineAnnealingWarmRestarts = base.class("CosineAnnealingWarmRestarts",
   { { "T_0", whole(1) }, { "T_mult", whole(1), 1 }, { "eta_min", number(0), 0.0 } })
@@ -52,16 +51,16 @@ end
 
 local CyclicLR
 local function any_function(where, name, value)
-  if type(value) ~= "function" then fail("bad argument '%s' to %s: expected function, got %s", name, where,
-    type(value)) end
-  return value
+  if type(value) == "function" then return value end
+  fail("bad argument '%s' to %s: expected function, got %s", name, where, type(value))
 end
--- The height of the triangle: all alike, halved each cycle, gamma^epoch of it; or scale_fn of the cycle (from 1) or
--- epoch.
+
+-- The height of the triangle: always the same, halved each cycle, or times gamma^epoch; or scale_fn of the cycle (from
+-- 1) or the epoch.
 CyclicLR, cycles.CyclicLR = base.class("CyclicLR", {
   { "base_lr", rates }, { "max_lr", rates }, { "step_size_up", whole(1), 2000 },
-  { "step_size_down", base.optional(whole(1)) }, { "mode", base.choice("triangular", "triangular2", "exp_range"),
-    "triangular" },
+  { "step_size_down", base.optional(whole(1)) },
+  { "mode", base.choice("triangular", "triangular2", "exp_range"), "triangular" },
   { "gamma", number(0), 1.0 }, { "scale_fn", base.optional(any_function) },
   { "scale_mode", base.choice("cycle", "iterations"), "cycle" }, { "cycle_momentum", base.boolean, true },
   { "base_momentum", momenta, 0.8 }, { "max_momentum", momenta, 0.9 },

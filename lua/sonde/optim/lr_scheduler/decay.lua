@@ -71,9 +71,10 @@ function LambdaLR:rate(_, base_lr, i) return base_lr * self.lr_lambda[i](self.la
 
 -- lr · lr_lambda(epoch), from epoch 1 on
 local MultiplicativeLR
-MultiplicativeLR, decay.MultiplicativeLR = base.class("MultiplicativeLR", { { "lr_lambda",
-  base.per_group "function" } })
-function MultiplicativeLR:rate(lr, _, i) return self.last_epoch > 0 and lr * self.lr_lambda[i](self.last_epoch)
-  or lr end
+MultiplicativeLR, decay.MultiplicativeLR = base.class("MultiplicativeLR",
+  { { "lr_lambda", base.per_group "function" } })
+function MultiplicativeLR:rate(lr, _, i)
+  return self.last_epoch > 0 and lr * self.lr_lambda[i](self.last_epoch) or lr
+end
 
 return decay
