@@ -1,5 +1,6 @@
 /* core.data: IDX files, pixels, batches, synthetic sets. What users call is lua/sonde/data/. */
-#include "data/data.h"
+#include "bind/data.h"
+
 #include "bind/csv.h"
 
 /* ---- IDX ---------------------------------------------------------------------------------------------------- */
@@ -36,14 +37,14 @@ static void release_pixels(void *object)
 {
     sonde_pixels_free(object);
 }
-static const sonde_bind_kind kind_pixels = {.name = "Pixels", .release = release_pixels};
+const sonde_bind_kind sonde_bind_kind_pixels = {.name = "Pixels", .release = release_pixels};
 
 /* pixels(path, scale, mean, std) -> Pixels: a column whose bytes b become (b * scale - mean) / std when gathered. */
 static int l_pixels(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
     double scale = luaL_checknumber(L, 2), mean = luaL_checknumber(L, 3), std = luaL_checknumber(L, 4);
-    sonde_pixels **out = (sonde_pixels **)sonde_bind_new(L, &kind_pixels);
+    sonde_pixels **out = (sonde_pixels **)sonde_bind_new(L, &sonde_bind_kind_pixels);
     sonde_bind_check(L, sonde_pixels_load(out, path, scale, mean, std));
     return sonde_bind_done(L);
 }
@@ -51,14 +52,14 @@ static int l_pixels(lua_State *L)
 /* #pixels: the samples. */
 static int pixels_length(lua_State *L)
 {
-    const sonde_pixels *pixels = sonde_bind_check_object(L, 1, &kind_pixels);
+    const sonde_pixels *pixels = sonde_bind_check_object(L, 1, &sonde_bind_kind_pixels);
     lua_pushinteger(L, pixels->n);
     return 1;
 }
 
 /* ---- batches ------------------------------------------------------------------------------------------------ */
 
-static sonde_tensor *check_contiguous(lua_State *L, int index)
+sonde_tensor *sonde_bind_check_rows(lua_State *L, int index)
 {
     sonde_tensor *t = sonde_bind_check_tensor(L, index);
     if (t->ndim == 0 || !sonde_tensor_is_contiguous(t)) {
@@ -71,9 +72,9 @@ static sonde_tensor *check_contiguous(lua_State *L, int index)
  * index rows first..) of a Tensor or of Pixels (as float32). */
 static int l_gather(lua_State *L)
 {
-    const sonde_pixels *pixels = sonde_bind_test(L, 1, &kind_pixels);
-    const sonde_tensor *rows = pixels != NULL ? NULL : check_contiguous(L, 1);
-    const sonde_tensor *index = lua_isnoneornil(L, 2) ? NULL : check_contiguous(L, 2);
+    const sonde_pixels *pixels = sonde_bind_test(L, 1, &sonde_bind_kind_pixels);
+    const sonde_tensor *rows = pixels != NULL ? NULL : sonde_bind_check_rows(L, 1);
+    const sonde_tensor *index = lua_isnoneornil(L, 2) ? NULL : sonde_bind_check_rows(L, 2);
     int64_t first = luaL_checkinteger(L, 3), count = luaL_checkinteger(L, 4), shape[SONDE_MAX_DIMS];
     if (index != NULL && (index->dtype != SONDE_INT64 || index->ndim != 1)) {
         sonde_bind_raise(L, "an index must be an int64 tensor with one axis");
@@ -100,7 +101,7 @@ static int l_gather(lua_State *L)
 /* labels(int64 tensor, labels_from) -> the same labels counted from 1. */
 static int l_labels(lua_State *L)
 {
-    const sonde_tensor *labels = check_contiguous(L, 1);
+    const sonde_tensor *labels = sonde_bind_check_rows(L, 1);
     int64_t labels_from = luaL_checkinteger(L, 2);
     if (labels->dtype != SONDE_INT64) {
         sonde_bind_raise(L, "labels must be int64, got %s", sonde_dtype_name(labels->dtype));
@@ -127,7 +128,7 @@ static void new_set(lua_State *L, int64_t n, int64_t features, float **x, int64_
     *y = sonde_tensor_data(*targets);
 }
 
-static int finish_set(lua_State *L)
+int sonde_bind_two_done(lua_State *L)
 {
     sonde_bind_done(L);
     lua_insert(L, -2);
@@ -136,8 +137,7 @@ static int finish_set(lua_State *L)
     return 2;
 }
 
-/* A set is a thing, not a draw: its stream depends on its own seed (default 1) alone. */
-static sonde_stream stream_of(const sonde_bind_args *args, int i, const char *name)
+sonde_stream sonde_bind_set_stream(const sonde_bind_args *args, int i, const char *name)
 {
     sonde_stream stream;
     sonde_stream_init(&stream, (uint64_t)sonde_bind_opt_integer(args, i, 1, INT64_MIN, INT64_MAX), name);
@@ -150,12 +150,12 @@ static int l_spirals(lua_State *L)
     sonde_bind_args_open(&args, L, 1, "data.spirals", SONDE_BIND_NAMES("n", "classes", "turns", "noise", "seed"));
     int64_t n = sonde_bind_opt_integer(&args, 0, 1000, 1, MANY), classes = sonde_bind_opt_integer(&args, 1, 2, 1, MANY);
     double turns = sonde_bind_opt_number(&args, 2, 1.5), noise = sonde_bind_opt_number(&args, 3, 0.02);
-    sonde_stream stream = stream_of(&args, 4, "data.spirals");
+    sonde_stream stream = sonde_bind_set_stream(&args, 4, "data.spirals");
     float *x;
     int64_t *y;
     new_set(L, n, 2, &x, &y);
     sonde_spirals(&stream, x, y, n, classes, turns, noise);
-    return finish_set(L);
+    return sonde_bind_two_done(L);
 }
 
 static int l_blobs(lua_State *L)
@@ -165,13 +165,13 @@ static int l_blobs(lua_State *L)
     int64_t n = sonde_bind_opt_integer(&args, 0, 1000, 1, MANY), classes = sonde_bind_opt_integer(&args, 1, 3, 1, MANY);
     int64_t features = sonde_bind_opt_integer(&args, 2, 2, 1, MANY);
     double std = sonde_bind_opt_number(&args, 3, 1), box = sonde_bind_opt_number(&args, 4, 10);
-    sonde_stream stream = stream_of(&args, 5, "data.blobs");
+    sonde_stream stream = sonde_bind_set_stream(&args, 5, "data.blobs");
     double *centres = sonde_bind_scratch(L, (size_t)classes * (size_t)features * sizeof *centres);
     float *x;
     int64_t *y;
     new_set(L, n, features, &x, &y);
     sonde_blobs(&stream, x, y, n, classes, features, box, std, centres);
-    return finish_set(L);
+    return sonde_bind_two_done(L);
 }
 
 static int l_parity(lua_State *L)
@@ -179,12 +179,12 @@ static int l_parity(lua_State *L)
     sonde_bind_args args;
     sonde_bind_args_open(&args, L, 1, "data.parity", SONDE_BIND_NAMES("n", "bits", "seed"));
     int64_t n = sonde_bind_opt_integer(&args, 0, 1000, 1, MANY), bits = sonde_bind_opt_integer(&args, 1, 10, 1, MANY);
-    sonde_stream stream = stream_of(&args, 2, "data.parity");
+    sonde_stream stream = sonde_bind_set_stream(&args, 2, "data.parity");
     float *x;
     int64_t *y;
     new_set(L, n, bits, &x, &y);
     sonde_parity(&stream, x, y, n, bits);
-    return finish_set(L);
+    return sonde_bind_two_done(L);
 }
 
 int sonde_bind_data(lua_State *L)
@@ -196,9 +196,11 @@ int sonde_bind_data(lua_State *L)
     };
     int top = lua_gettop(L);
     sonde_bind_kind_open(L, &kind_idx, NULL, NULL);
-    sonde_bind_kind_open(L, &kind_pixels, NULL, (const luaL_Reg[]){{"__len", pixels_length}, {NULL, NULL}});
+    sonde_bind_kind_open(L, &sonde_bind_kind_pixels, NULL, (const luaL_Reg[]){{"__len", pixels_length}, {NULL, NULL}});
     sonde_bind_csv_open(L);
     lua_settop(L, top);
     luaL_newlib(L, functions);
+    sonde_bind_data_tasks(L);
+    sonde_bind_data_images(L);
     return 1;
 }

@@ -1,5 +1,5 @@
-/* data — the outside world's bytes as rows of numbers: IDX and CSV files (plain or gzip), rows gathered into batches,
- * synthetic sets.
+/* data — the outside world's bytes as rows of numbers: IDX, CIFAR and CSV files (plain or gzip), rows gathered into
+ * batches, synthetic sets, tasks that need a memory (tasks.h), images (images.h).
  *
  * Memory:  plain arrays, row-major; the caller owns what it passes in, and frees what a _load or _open gave it.
  * Numbers: positions and labels are 1-based, as users see them; columns are 0-based.
@@ -10,6 +10,8 @@
 #define SONDE_DATA_H
 
 #include "base/base.h"
+#include "data/images.h"
+#include "data/tasks.h"
 
 /* ---- IDX files (the format of MNIST: 0 0 type axes, sizes, elements, all big-endian) --------------------- */
 
@@ -42,8 +44,8 @@ typedef struct sonde_pixels {
     uint8_t *bytes;
     double value[256];                 /* of each byte */
 } sonde_pixels;
-/* An IDX file of uint8 with the samples along its first axis. Grey images [n, height, width] get a channel axis: a sample
- * is [1, height, width]. A byte b stands for (b * scale - mean) / std. */
+/* An IDX file of uint8 with the samples along its first axis. Grey images [n, height, width] get a channel axis: a
+ * sample is [1, height, width]. A byte b stands for (b * scale - mean) / std. */
 sonde_status sonde_pixels_load(sonde_pixels **out, const char *path, double scale, double mean, double std);
 void sonde_pixels_free(sonde_pixels *pixels);
 

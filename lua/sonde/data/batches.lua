@@ -3,7 +3,7 @@ local core = require "sonde.core"
 local fail = require "sonde.fail"
 local suggest = require "sonde.suggest"
 
-local names = { "batch_size", "shuffle", "drop_last", "epochs", "steps", "generator", "skip" }
+local names = { "batch_size", "shuffle", "drop_last", "epochs", "steps", "generator", "skip", "after" }
 
 local function check_count(opts, name, least)
   local value = opts[name]
@@ -13,11 +13,15 @@ local function check_count(opts, name, least)
 end
 
 -- An iterator `for x, y in batches(dataset, { batch_size =, epochs = 1 | steps =, shuffle = true, drop_last = false,
--- generator =, skip = 0 })`. Without a generator the user stream draws the order. skip: so many batches are passed
--- over, the orders being drawn as if they had been taken. The iterator's third value is the epoch, from 1.
+-- generator =, skip = 0, after = 0 })`. Without a generator the user stream draws the order. skip: so many batches are
+-- passed over, the orders being drawn as if they had been taken. after: so many batches were taken before by other
+-- loops; augmented samples are drawn anew for each batch, and this is how they differ from loop to loop. The iterator's
+-- third value is the epoch, from 1.
 return function(dataset, opts)
   opts = suggest.check_options("batches", opts, names)
-  for name, least in pairs { batch_size = 1, epochs = 1, steps = 1, skip = 0 } do check_count(opts, name, least) end
+  for name, least in pairs { batch_size = 1, epochs = 1, steps = 1, skip = 0, after = 0 } do
+    check_count(opts, name, least)
+  end
   local size = opts.batch_size or fail("batches: batch_size is needed")
   local n, shuffle = #dataset, opts.shuffle ~= false
   if opts.drop_last and n < size then
@@ -45,7 +49,7 @@ return function(dataset, opts)
   return function()
     if taken >= last then return nil end
     local first = position()
-    local x, y = dataset:batch(order, first, math.min(size, n - first + 1))
+    local x, y = dataset:batch(order, first, math.min(size, n - first + 1), (opts.after or 0) + taken)
     return x, y, epoch
   end
 end

@@ -3,6 +3,7 @@ local core = require "sonde.core"
 local fail = require "sonde.fail"
 local suggest = require "sonde.suggest"
 local find = require "sonde.data.find"
+local targets = require "sonde.data.targets"
 local Dataset = require "sonde.data.dataset"
 
 -- Number of the column a user names: its heading, its number from 1, or from -1 backwards.
@@ -41,7 +42,8 @@ end
 -- data.csv { path, label = column | target = column(s), inputs = columns, labels_from = 1, header = nil,
 -- separator = "," }, also data.csv(path, { … }): inputs float32 [N, columns], by default all but label and target.
 -- label: classes, as integers from labels_from on or as texts (classes in sorted order, named in dataset.classes).
--- target: numbers, float32 [N, targets]. A missing cell (empty, NA, NaN, null, ?) is NaN. header: by default told by
+-- target: numbers, float32 [N, targets]. A missing cell (empty, NA, NaN, null, ?) is NaN,
+-- and an error in a target. header: by default told by
 -- the first line.
 return function(path, opts)
   if type(path) == "table" then path, opts = path[1], path end
@@ -62,6 +64,8 @@ return function(path, opts)
   local inputs = opts.inputs and column_numbers(path, names, n_columns, opts.inputs) or others(n_columns, target)
   if #inputs == 0 then fail("data.csv: '%s' leaves no column as input", path) end
   if #target == 0 then fail("data.csv: no column of '%s' is named as target", path) end
-  if opts.target ~= nil then return Dataset.new(csv:numbers(inputs), csv:numbers(target)) end
+  if opts.target ~= nil then
+    return Dataset.new(csv:numbers(inputs), targets(("data.csv: '%s'"):format(path), csv:numbers(target)))
+  end
   return Dataset.new(csv:numbers(inputs), csv:labels(target[1], opts.labels_from or 1))
 end

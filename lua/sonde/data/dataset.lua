@@ -1,5 +1,7 @@
 -- A data set: samples of inputs and targets. A column of it is a tensor, or pixels that become float32 when gathered;
--- subsets and splits share the columns of their parent and keep a list of rows.
+-- subsets and splits share the columns of their parent and keep a list of rows. A view shows another data set's samples
+-- otherwise, anew each time. `classes` names the labels; `baseline` is what a trivial predictor reaches, as
+-- `baseline_meaning` says.
 local core = require "sonde.core"
 local fail = require "sonde.fail"
 local gather = core.data.gather
@@ -20,6 +22,27 @@ function Dataset.new(inputs, targets, classes)
   local dataset = new(inputs, targets, nil, n)
   dataset.classes = classes
   return dataset
+end
+
+-- The same samples in other columns with a row for each row of the parent's; without inputs or targets those of the
+-- parent. Not of a view.
+function Dataset.columns(d, inputs, targets)
+  return new(inputs or d._inputs, targets or d._targets, d._rows, d._n)
+end
+
+-- A view: fetch(base, order, first, count, draw) -> inputs, targets; the arguments are those of base:batch. fn: what
+-- shows one sample, if there is such a function.
+function Dataset.view(base, fetch, fn)
+  local d = new(nil, nil, nil, base._n)
+  d._base, d._fetch, d._fn = base, fetch, fn
+  return d
+end
+
+-- Gives `d` what is known about `parent`; with `all` the baseline too, which holds as long as the targets are the same.
+function Dataset.inherit(d, parent, all)
+  d.classes = parent.classes
+  if all then d.baseline, d.baseline_meaning = parent.baseline, parent.baseline_meaning end
+  return d
 end
 
 function Dataset.__len(d) return d._n end
@@ -45,14 +68,14 @@ function Dataset.__index(d, key)
   local method = methods[key]
   if method then return method end
   if key ~= "inputs" and key ~= "targets" then return nil end
-  if d._fn then return (select(key == "inputs" and 1 or 2, methods.batch(d, nil, 1, d._n))) end
+  if d._fetch then return (select(key == "inputs" and 1 or 2, methods.batch(d, nil, 1, d._n))) end
   materialize(d)
   return d["_" .. key]
 end
 
 function Dataset.__newindex(d, key, value)
   if key ~= "inputs" and key ~= "targets" then return rawset(d, key, value) end
-  if d._fn then fail("a mapped data set has no %s of its own to replace", key) end
+  if d._fetch then fail("a view of a data set has no %s of its own to replace", key) end
   materialize(d)
   if type(value) ~= "userdata" or #value ~= d._n then fail("%s must be a tensor with %d rows", key, d._n) end
   rawset(d, "_" .. key, value:detach():contiguous())
@@ -66,19 +89,14 @@ local function stack(values)
   return core.tensor.stack(values, 1)
 end
 
-local function mapped_batch(d, order, first, count)
-  local xs, ys = {}, {}
-  for k = 1, count do
-    local position = first + k - 1
-    xs[k], ys[k] = methods.get(d, order and order[position]:item() or position)
-  end
-  return stack(xs), stack(ys)
-end
+-- A target without axes is a number for whoever sees a single sample.
+local function sample_of(x, y) return x, #y:shape() == 0 and y:item() or y end
 
 -- The samples at positions order[first], order[first + 1], … (without an order first, first + 1, …) as two tensors.
--- order: an int64 tensor of positions 1..#d.
-function methods.batch(d, order, first, count)
-  if d._fn then return mapped_batch(d, order, first, count) end
+-- order: an int64 tensor of positions 1..#d. draw: the number of this batch since the training began, from which
+-- augmented samples are drawn (default 0).
+function methods.batch(d, order, first, count, draw)
+  if d._fetch then return d._fetch(d._base, order, first, count, draw) end
   local rows = d._rows
   if rows and order then
     rows, first = gather(rows, order, first, count), 1
@@ -95,8 +113,7 @@ function methods.get(d, i)
   end
   if d._fn then return d._fn(d._base:get(i)) end
   local x, y = methods.batch(d, nil, i, 1)
-  y = y[1]
-  return x[1], #y:shape() == 0 and y:item() or y
+  return sample_of(x[1], y[1])
 end
 
 -- The data set of these positions (an int64 tensor, a list, or n: the first n).
@@ -115,33 +132,24 @@ function methods.subset(d, positions)
     if bound < 1 or bound > d._n then fail("subset: position %d, there are 1 to %d", bound, d._n) end
   end
   local part
-  if d._fn then
-    part = methods.map(d._base:subset(positions), d._fn)
+  if d._fetch then
+    part = Dataset.view(d._base:subset(positions), d._fetch, d._fn)
   else
     part = new(d._inputs, d._targets, d._rows and gather(d._rows, positions, 1, n) or positions, n)
   end
-  part.classes = d.classes
-  return part
-end
-
--- Two data sets: this share of the samples (0..1) and the rest, drawn at random. The draw depends on `seed` alone
--- (default 1), not on the run's seed: the same data set falls apart in the same way.
-function methods.split(d, share, seed)
-  if type(share) ~= "number" or not (share > 0 and share < 1) then
-    fail("split: expected a share between 0 and 1, got %s", tostring(share))
-  end
-  local n = math.floor(d._n * share + 0.5)
-  if n == 0 or n == d._n then fail("split: a share of %g of %d samples leaves one side empty", share, d._n) end
-  local order = core.random.stream(seed or 1, "data.split"):permutation(d._n)
-  return d:subset(gather(order, nil, 1, n)), d:subset(gather(order, nil, n + 1, d._n - n))
+  return Dataset.inherit(part, d, true)
 end
 
 -- The same samples seen through fn(x, y) -> x, y, called anew each time a sample is used.
 function methods.map(d, fn)
   if type(fn) ~= "function" then fail("map: expected a function, got %s", type(fn)) end
-  local mapped = new(nil, nil, nil, d._n)
-  mapped._base, mapped._fn, mapped.classes = d, fn, d.classes
-  return mapped
+  local function fetch(base, order, first, count, draw)
+    local xs, ys = base:batch(order, first, count, draw)
+    local new_xs, new_ys = {}, {}
+    for k = 1, count do new_xs[k], new_ys[k] = fn(sample_of(xs[k], ys[k])) end
+    return stack(new_xs), stack(new_ys)
+  end
+  return Dataset.inherit(Dataset.view(d, fetch, fn), d)
 end
 
 return Dataset

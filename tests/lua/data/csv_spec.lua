@@ -63,6 +63,7 @@ describe("CSV files", function()
       { "a,b\n1,0\n", { label = "b" }, "labels_from = 0" },
       { "a,b\n1,\n", { label = "b" }, "every row needs one" },
       { "a,b\n1,0.5\n", { label = "b" }, "fractions" },
+      { "a,b\n1,2\n3,\n", { target = "b" }, "t.csv': the target of sample 2 is NaN" },
       { "", { label = 1 }, "is empty" },
       { "a,b\n1,2\n", { label = "b", seperator = ";" }, "did you mean 'separator'" },
       { "a,b\n1,2\n", { label = "b", separator = ";;" }, "one character" },

@@ -95,7 +95,7 @@ describe("a data set of tensors", function()
     assert.equal("int64", mapped.targets.dtype)
     assert.same({ 18 }, (mapped:subset { 9 }):get(1):totable())
     assert.is_true(calls > 10)
-    assert.error_matches(function() mapped.inputs = sonde.ones(10, 1) end, "mapped data set has no inputs")
+    assert.error_matches(function() mapped.inputs = sonde.ones(10, 1) end, "a view of a data set has no inputs")
   end)
 
   it("takes changed inputs into its batches", function()
