@@ -1,6 +1,7 @@
 -- sonde.h5: HDF5 files for scripts. Everything here returns nil, message, code where the outside world fails.
 local core = require "sonde.core"
-local fail = require "sonde.fail"
+local suggest = require "sonde.suggest"
+local tree = require "sonde.h5.tree"
 
 local h5 = {
   library_version = core.h5.library_version,
@@ -23,67 +24,16 @@ function h5.read(file_path, path)
   return value, message, code
 end
 
-local function save_into(file, prefix, values)
-  local names = {}
-  for name in next, values do
-    if type(name) ~= "string" or name == "" or name:find("/", 1, true) then
-      fail("h5.save: '%s' is no name for a dataset", tostring(name))
-    end
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    local value, path = values[name], prefix .. "/" .. name
-    local ok, message, code
-    if type(value) == "table" and #value == 0 then
-      ok, message, code = file:make_group(path)
-      if ok then ok, message, code = save_into(file, path, value) end
-    else
-      ok, message, code = file:write(path, value)
-    end
-    if not ok then return nil, message, code end
-  end
-  return true
-end
-
--- Writes a table of tensors, numbers, texts, lists of them, and tables of these (groups) as a new file, in place of an
--- old one only when it is whole.
-function h5.save(path, values)
-  if type(values) ~= "table" then fail("h5.save: expected a table, got %s", type(values)) end
-  local file, message, code = core.h5.open(path, "w")
-  if not file then return nil, message, code end
-  local ok
-  ok, message, code = save_into(file, "", values)
-  if ok then return file:close() end
-  file:discard()
-  return nil, message, code
-end
-
-local function load_from(file, group)
-  local names, message, code = file:list(group)
-  if not names then return nil, message, code end
-  local values = {}
-  for _, name in ipairs(names) do
-    local path = (group == "/" and "" or group) .. "/" .. name
-    local info = file:info(path)
-    if info and info.kind == "group" then
-      values[name], message, code = load_from(file, path)
-    elseif info and not info.is_scale then
-      values[name], message, code = file:read(path)
-    end
-    if info and not info.is_scale and values[name] == nil then return nil, message, code end
-  end
-  return values
+-- Writes a table as a new file, in place of an old one only when it is whole. Its values: tensors, numbers, texts,
+-- booleans, and tables of these: names and whole numbers as keys become groups; lists of numbers or of texts become
+-- datasets. load gives all of it back as it was. Raises for what cannot be kept. options: axes = true gives the axes of
+-- datasets dimension scales, for xarray.
+function h5.save(path, values, options)
+  options = suggest.check_options("h5.save", options, { "axes" })
+  return tree.save("h5.save", path, values, options.axes)
 end
 
 -- Everything in a file (or below a group of it) as a table, groups as tables; dimension scales are left out.
-function h5.load(path, group)
-  local file, message, code = core.h5.open(path)
-  if not file then return nil, message, code end
-  local values
-  values, message, code = load_from(file, group or "/")
-  file:close()
-  return values, message, code
-end
+h5.load = tree.load
 
-return h5
+return suggest.namespace("sonde.h5", h5)

@@ -7,6 +7,7 @@ if folder then core.library(folder) end -- errors name the line of whoever calls
 
 local tensor = require "sonde.tensor"
 local autograd = require "sonde.autograd"
+local suggest = require "sonde.suggest"
 
 local sonde = { version = core.version, tensor = tensor }
 
@@ -22,13 +23,13 @@ sonde.manual_seed = core.random.manual_seed
 sonde.memory = core.memory -- live_bytes, live_blocks, peak_bytes, pooled_bytes of tensors
 sonde.live = core.live     -- how many tensors, modules, optimizers are alive
 
-local lazy = { nn = true, optim = true, data = true, probe = true, h5 = true, run = true }
+-- sonde.save(path, values): a table of tensors, numbers, texts, booleans and tables of these, such as a state_dict, as
+-- an HDF5 file, which takes the place of an old one only when it is whole; sonde.load(path) gives it back. They return
+-- true or the table; nil, message, code where the outside world fails.
+function sonde.save(path, values) return require "sonde.h5.tree".save("sonde.save", path, values) end
+function sonde.load(path) return require "sonde.h5.tree".load(path) end
 
-return setmetatable(sonde, {
-  __index = function(self, name)
-    if not lazy[name] then return nil end
-    local module = require("sonde." .. name)
-    rawset(self, name, module)
-    return module
-  end,
-})
+local lazy = { nn = true, optim = true, data = true, probe = true, h5 = true, run = true, theory = true,
+  linalg = true }
+
+return suggest.namespace("sonde", sonde, lazy)

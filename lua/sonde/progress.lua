@@ -7,7 +7,7 @@ local Progress = {}
 Progress.__index = Progress
 
 local redraw_seconds, line_seconds = 0.1, 10
-local bar_cells = 24
+local bar_cells = { 8, 24 } -- at least, at most; where there is no room for the least there is no bar
 local blocks = { "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█" }
 
 local function set(name)
@@ -48,13 +48,13 @@ function Progress:expect(total)
   if self.step == 0 then self.started = self.clock() end -- what came before the steps says nothing of their pace
 end
 
-local function bar(share, utf8)
-  local filled = share * bar_cells
+local function bar(share, cells, utf8)
+  local filled = share * cells
   local whole = math.floor(filled)
-  if not utf8 then return ("#"):rep(whole) .. ("."):rep(bar_cells - whole) end
+  if not utf8 then return ("#"):rep(whole) .. ("."):rep(cells - whole) end
   local part = math.floor((filled - whole) * 8)
   local text = blocks[8]:rep(whole) .. (part > 0 and blocks[part] or "")
-  return text .. (" "):rep(bar_cells - whole - (part > 0 and 1 or 0))
+  return text .. (" "):rep(cells - whole - (part > 0 and 1 or 0))
 end
 
 function Progress:status()
@@ -72,12 +72,13 @@ function Progress:status()
 end
 
 function Progress:draw()
-  local text = self:status()
+  local text, width = self:status(), self.width() - 1
   if self.total and self.total > 0 then
     local share = math.min(1, self.step / self.total)
-    text = ("%3.0f %% %s  %s"):format(share * 100, bar(share, self.utf8), text)
+    local cells = math.min(bar_cells[2], width - #text - #"100 %   ")
+    if cells >= bar_cells[1] then text = bar(share, cells, self.utf8) .. "  " .. text end
+    text = ("%3.0f %% %s"):format(share * 100, text)
   end
-  local width = self.width() - 1
   if utf8.len(text) > width then text = text:sub(1, utf8.offset(text, width + 1) - 1) end
   self.write("\r" .. text .. "\27[K")
   self.drawn = true

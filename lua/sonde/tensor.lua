@@ -1,6 +1,7 @@
 -- sonde.tensor: makes tensors; sonde.tensor{...} is its call. The methods written in Lua are here, the others are C.
 local core = require "sonde.core"
 local fail = require "sonde.fail"
+local suggest = require "sonde.suggest"
 local tensor = core.tensor
 local Tensor = tensor.Tensor
 
@@ -37,4 +38,4 @@ function Tensor:allclose(other, rtol, atol)
   return near:maximum(a:eq(b)):eq(0):sum():item() == 0
 end
 
-return tensor
+return suggest.namespace("sonde.tensor", tensor)

@@ -38,12 +38,24 @@ static bool is_options(lua_State *L, int index)
     return empty;
 }
 
+/* The argument of this name; -1: there is none. */
 static int name_index(const sonde_bind_args *args, const char *name)
 {
     for (int i = 0; i < args->n; i++) {
         if (strcmp(args->names[i], name) == 0) return i;
     }
+    return -1;
+}
+
+/* Raises for the first in alphabetical order of the unknown names in the table at `options`: always the same one. */
+static _Noreturn void unknown_option(const sonde_bind_args *args, int options)
+{
     lua_State *L = args->L;
+    const char *name = NULL;
+    for (lua_pushnil(L); lua_next(L, options) != 0; lua_pop(L, 1)) {
+        const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL; /* the table keeps it */
+        if (key != NULL && name_index(args, key) < 0 && (name == NULL || strcmp(key, name) < 0)) name = key;
+    }
     const char *nearest = sonde_bind_nearest(name, args->names);
     const char *hint = nearest == NULL ? "" : lua_pushfstring(L, " (did you mean '%s'?)", nearest);
     push_list(L, args->names);
@@ -61,6 +73,7 @@ static void spread_options(sonde_bind_args *args)
             sonde_bind_raise(L, "%s: options have names, got a %s as a key", args->callee, luaL_typename(L, -2));
         }
         int i = name_index(args, lua_tostring(L, -2));
+        if (i < 0) unknown_option(args, options);
         if (!lua_isnil(L, args->base + i)) {
             sonde_bind_raise(L, "%s: '%s' given twice, by position and by name", args->callee, args->names[i]);
         }

@@ -237,6 +237,8 @@ int sonde_bind_record(lua_State *L);
 int sonde_bind_h5(lua_State *L);
 int sonde_bind_probe(lua_State *L);
 int sonde_bind_system(lua_State *L);
+int sonde_bind_numbers(lua_State *L);
+int sonde_bind_linalg(lua_State *L);
 
 int sonde_bind_open(lua_State *L); /* the module sonde.core itself, as package.preload wants it */
 

@@ -8,6 +8,8 @@ static const luaL_Reg parts[] = {
     {"optim", sonde_bind_optim},   {"data", sonde_bind_data},
     {"record", sonde_bind_record}, {"h5", sonde_bind_h5},
     {"probe", sonde_bind_probe},   {"system", sonde_bind_system},
+    {"numbers", sonde_bind_numbers},
+    {"linalg", sonde_bind_linalg},
 };
 
 /* live(): how many core objects are alive in the process, by kind. */

@@ -1,13 +1,13 @@
 /* Raising: the message, the caller's line, and the error value of a callback. */
 #include "bind/state.h"
 
+#include <ctype.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Is this chunk one of the library's own Lua files? */
-static bool in_library(const sonde_bind_state *state, const char *source)
+bool sonde_bind_in_library(const sonde_bind_state *state, const char *source)
 {
     return state->library != NULL && strncmp(source, state->library, state->library_length) == 0;
 }
@@ -22,7 +22,7 @@ static void push_where(lua_State *L)
         lua_getinfo(L, "Sl", &frame);
         if (frame.currentline <= 0) continue; /* a C function */
         if (nearest == 0) nearest = level;
-        if (!in_library(state, frame.source)) {
+        if (!sonde_bind_in_library(state, frame.source)) {
             lua_pushfstring(L, "%s:%d: ", frame.short_src, frame.currentline);
             return;
         }
@@ -95,22 +95,24 @@ void sonde_bind_type_error(lua_State *L, int index, const char *expected)
     sonde_bind_raise(L, "bad argument #%d to '%s': expected %s, got %s", index - is_method, name, expected, got);
 }
 
-/* Levenshtein distance of two short words; words beyond the bound count as far apart. */
+/* Levenshtein distance of two short words, where a letter of the other case costs half an edit; in halves. Words beyond
+ * the bound count as far apart. */
 static int distance(const char *a, const char *b)
 {
-    enum { BOUND = 63 };
+    enum { BOUND = 63, EDIT = 2, CASE = 1 };
     size_t n = strlen(a), m = strlen(b);
     if (n > BOUND || m > BOUND) return INT_MAX;
     int row[BOUND + 1];
-    for (size_t j = 0; j <= m; j++) row[j] = (int)j;
+    for (size_t j = 0; j <= m; j++) row[j] = (int)j * EDIT;
     for (size_t i = 1; i <= n; i++) {
         int diagonal = row[0];
-        row[0] = (int)i;
+        row[0] = (int)i * EDIT;
         for (size_t j = 1; j <= m; j++) {
             int above = row[j];
-            int best = diagonal + (a[i - 1] != b[j - 1]);
-            if (above + 1 < best) best = above + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            unsigned char x = (unsigned char)a[i - 1], y = (unsigned char)b[j - 1];
+            int best = diagonal + (x == y ? 0 : tolower(x) == tolower(y) ? CASE : EDIT);
+            if (above + EDIT < best) best = above + EDIT;
+            if (row[j - 1] + EDIT < best) best = row[j - 1] + EDIT;
             row[j] = best;
             diagonal = above;
         }
@@ -121,7 +123,7 @@ static int distance(const char *a, const char *b)
 const char *sonde_bind_nearest(const char *word, const char *const *choices)
 {
     const char *nearest = NULL;
-    int least = (int)strlen(word) / 3 + 2; /* further away is no slip of the fingers */
+    int least = 2 * ((int)strlen(word) / 3 + 2); /* further away is no slip of the fingers */
     for (; *choices != NULL; choices++) {
         int d = distance(word, *choices);
         if (d < least) {

@@ -48,27 +48,66 @@ static int is_live(lua_State *L)
     return 1;
 }
 
-/* f:info(path): { kind = "group" | "dataset", type =, shape =, is_scale = }; nothing if there is no such path. */
+static int has_writer(lua_State *L)
+{
+    lua_pushboolean(L, sonde_h5_has_writer(check_file(L)));
+    return 1;
+}
+
+static void set_flag(lua_State *L, const char *name, bool value)
+{
+    lua_pushboolean(L, value);
+    lua_setfield(L, -2, name);
+}
+
+/* Adds type =, shape =, is_null = to the table on top. */
+static void set_data(lua_State *L, const sonde_h5_info *about)
+{
+    lua_pushstring(L, about->type_name);
+    lua_setfield(L, -2, "type");
+    set_flag(L, "is_null", about->is_null);
+    lua_createtable(L, about->ndim, 0);
+    for (int d = 0; d < about->ndim; d++) {
+        lua_pushinteger(L, about->shape[d]);
+        lua_rawseti(L, -2, d + 1);
+    }
+    lua_setfield(L, -2, "shape");
+}
+
+/* f:info(path): { kind = "group" | "dataset", link = "hard" | "soft" | "external", links =, and of a dataset type =,
+ * shape =, is_null =, grows =, is_scale = }; nothing if there is no such path. */
 static int info(lua_State *L)
 {
+    static const char *const links[] = {
+        [SONDE_H5_HARD] = "hard", [SONDE_H5_SOFT] = "soft", [SONDE_H5_EXTERNAL] = "external"};
     sonde_h5_info about;
     sonde_status status = sonde_h5_inspect(check_file(L), luaL_checkstring(L, 2), &about);
     if (status != SONDE_OK) return sonde_bind_refuse(L, status);
     if (about.kind == SONDE_H5_NOTHING) return 0;
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, 0, 8);
     lua_pushstring(L, about.kind == SONDE_H5_GROUP ? "group" : "dataset");
     lua_setfield(L, -2, "kind");
+    lua_pushstring(L, links[about.link]);
+    lua_setfield(L, -2, "link");
+    lua_pushinteger(L, about.links);
+    lua_setfield(L, -2, "links");
     if (about.kind == SONDE_H5_GROUP) return 1;
-    lua_pushstring(L, about.type_name);
-    lua_setfield(L, -2, "type");
-    lua_pushboolean(L, about.is_scale);
-    lua_setfield(L, -2, "is_scale");
-    lua_createtable(L, about.ndim, 0);
-    for (int d = 0; d < about.ndim; d++) {
-        lua_pushinteger(L, about.shape[d]);
-        lua_rawseti(L, -2, d + 1);
-    }
-    lua_setfield(L, -2, "shape");
+    set_data(L, &about);
+    set_flag(L, "grows", about.grows);
+    set_flag(L, "is_scale", about.is_scale);
+    return 1;
+}
+
+/* f:attribute_info(path, name): { type =, shape =, is_null = }; nothing if there is no such attribute. */
+static int attribute_info(lua_State *L)
+{
+    sonde_h5_info about;
+    sonde_h5_file *file = check_file(L);
+    sonde_status status = sonde_h5_inspect_attribute(file, luaL_checkstring(L, 2), luaL_checkstring(L, 3), &about);
+    if (status != SONDE_OK) return sonde_bind_refuse(L, status);
+    if (about.kind == SONDE_H5_NOTHING) return 0;
+    lua_createtable(L, 0, 3);
+    set_data(L, &about);
     return 1;
 }
 
@@ -107,6 +146,26 @@ static int attribute(lua_State *L)
     return value_done(L, sonde_h5_read_attribute(file, path, name, sonde_bind_new_h5_value(L)));
 }
 
+/* start and count of a part, in HDF5's counting: without start from 1, without count to the end. A status as of inspect;
+ * raises if they do not fit the axes. */
+static sonde_status check_part(sonde_bind_args *args, sonde_h5_file *file, const char *path, int64_t *start,
+                               int64_t *count)
+{
+    sonde_h5_info about;
+    sonde_status status = sonde_h5_inspect(file, path, &about);
+    if (status != SONDE_OK || about.kind != SONDE_H5_DATASET) return status; /* reading says what is wrong */
+    int n = about.ndim, n_counts = about.ndim;
+    for (int d = 0; d < n; d++) start[d] = 1;
+    if (sonde_bind_given(args, 1)) n = sonde_bind_arg_integers(args, 1, start, SONDE_H5_DIMS, 1);
+    for (int d = 0; d < n; d++) start[d]--;
+    for (int d = 0; d < about.ndim; d++) count[d] = start[d] < about.shape[d] ? about.shape[d] - start[d] : 0;
+    if (sonde_bind_given(args, 2)) n_counts = sonde_bind_arg_integers(args, 2, count, SONDE_H5_DIMS, 0);
+    if (n != about.ndim || n_counts != about.ndim) {
+        sonde_bind_raise(args->L, "read: '%s' has %d axes; start and count need as many numbers", path, about.ndim);
+    }
+    return SONDE_OK;
+}
+
 /* f:read(path[, { start = { from 1 … }, count = { … }, dtype = }]): the whole, or a part of every axis */
 static int read_dataset(lua_State *L)
 {
@@ -114,18 +173,11 @@ static int read_dataset(lua_State *L)
     sonde_bind_args args;
     sonde_bind_args_open(&args, L, 2, "read", SONDE_BIND_NAMES("path", "start", "count", "dtype"));
     const char *path = sonde_bind_arg_string(&args, 0);
-    int64_t start[SONDE_H5_DIMS], count[SONDE_H5_DIMS];
+    int64_t start[SONDE_H5_DIMS] = {0}, count[SONDE_H5_DIMS] = {0};
     bool part = sonde_bind_given(&args, 1) || sonde_bind_given(&args, 2);
     if (part) {
-        sonde_h5_info about;
-        sonde_status status = sonde_h5_inspect(file, path, &about);
+        sonde_status status = check_part(&args, file, path, start, count);
         if (status != SONDE_OK) return sonde_bind_refuse(L, status);
-        int n = sonde_bind_arg_integers(&args, 1, start, SONDE_H5_DIMS, 1);
-        int n_counts = sonde_bind_arg_integers(&args, 2, count, SONDE_H5_DIMS, 0);
-        if (n_counts != n || (about.kind == SONDE_H5_DATASET && about.ndim != n)) {
-            sonde_bind_raise(L, "read: '%s' has %d axes; start and count need as many numbers", path, about.ndim);
-        }
-        for (int d = 0; d < n; d++) start[d]--;
     }
     sonde_h5_type type = SONDE_H5_NATURAL;
     if (sonde_bind_given(&args, 3)) {
@@ -137,14 +189,27 @@ static int read_dataset(lua_State *L)
     return value_done(L, sonde_h5_read(file, path, type, part ? start : NULL, part ? count : NULL, value));
 }
 
-/* f:write(path, value[, names of the axes]) */
-static int write_dataset(lua_State *L)
+typedef sonde_status (*put_function)(sonde_h5_file *, const char *, const sonde_h5_value *, const char *const *);
+
+static int put(lua_State *L, put_function store)
 {
     sonde_h5_file *file = check_file(L);
     const char *path = luaL_checkstring(L, 2);
     lua_settop(L, 4);
     sonde_h5_value value = sonde_bind_check_h5_value(L, 3, path);
-    return sonde_bind_h5_result(L, sonde_h5_write(file, path, &value, sonde_bind_check_axes(L, 4, value.ndim)));
+    return sonde_bind_h5_result(L, store(file, path, &value, sonde_bind_check_axes(L, 4, value.ndim)));
+}
+
+/* f:write(path, value[, names of the axes]) */
+static int write_dataset(lua_State *L)
+{
+    return put(L, sonde_h5_write);
+}
+
+/* f:append(path, value[, names of the axes]): along the first axis */
+static int append(lua_State *L)
+{
+    return put(L, sonde_h5_append);
 }
 
 /* f:set_attribute(path, name, value) */
@@ -174,10 +239,22 @@ static int library_version(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-    {"close", close_file},     {"discard", discard},        {"is_live", is_live},      {"info", info},
-    {"list", list},            {"attributes", attributes},  {"axes", axes},
-    {"attribute", attribute},  {"read", read_dataset},      {"write", write_dataset},
-    {"set_attribute", set_attribute}, {"make_group", make_group}, {NULL, NULL},
+    {"close", close_file},
+    {"discard", discard},
+    {"is_live", is_live},
+    {"has_writer", has_writer},
+    {"info", info},
+    {"attribute_info", attribute_info},
+    {"list", list},
+    {"attributes", attributes},
+    {"axes", axes},
+    {"attribute", attribute},
+    {"read", read_dataset},
+    {"write", write_dataset},
+    {"append", append},
+    {"set_attribute", set_attribute},
+    {"make_group", make_group},
+    {NULL, NULL},
 };
 static const luaL_Reg functions[] = {
     {"open", open_file}, {"open_ids", open_ids}, {"library_version", library_version}, {NULL, NULL},

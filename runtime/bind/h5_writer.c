@@ -102,7 +102,7 @@ static int start(lua_State *L)
     writer_object *w = check_writer(L);
     sonde_bind_history *history = sonde_bind_check_history(L, 2);
     sonde_status status = sonde_h5_writer_start(w->writer, history->history);
-    if (w->history == NULL) w->history = sonde_bind_history_retain(history); /* also after a failure */
+    if (status == SONDE_OK) w->history = sonde_bind_history_retain(history);
     return sonde_bind_h5_result(L, status);
 }
 

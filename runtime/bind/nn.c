@@ -22,6 +22,15 @@ void sonde_bind_push_child(lua_State *L, int index, int i)
     lua_remove(L, -2);
 }
 
+void sonde_bind_keep_children(lua_State *L)
+{
+    int n = sonde_bind_check_module(L, -1)->n_children;
+    for (int i = 0; i < n; i++) {
+        sonde_bind_push_child(L, -1, i);
+        lua_pop(L, 1);
+    }
+}
+
 void sonde_bind_set_child(lua_State *L, int parent, const char *name, int child)
 {
     sonde_module *m = sonde_bind_check_module(L, parent);
@@ -65,9 +74,25 @@ static void box_rest(lua_State *L, sonde_values *out)
     }
 }
 
+/* Arguments by name, of a class that has names for them: each to its place. A boolean becomes a tensor of one element. */
+static void spread_arguments(lua_State *L, const sonde_module *m)
+{
+    sonde_bind_args args;
+    sonde_bind_args_open(&args, L, 2, m->class->name, m->class->arguments);
+    for (int i = 0; i < args.n; i++) {
+        int index = sonde_bind_arg_index(&args, i);
+        if (!lua_isboolean(L, index)) continue;
+        sonde_tensor **out = sonde_bind_new_tensor(L);
+        sonde_bind_check(L, sonde_tensor_full(out, SONDE_INT64, 0, NULL, lua_toboolean(L, index)));
+        sonde_bind_done(L);
+        lua_replace(L, index);
+    }
+}
+
 int sonde_bind_call_module(lua_State *L)
 {
     sonde_module *m = sonde_bind_check_module(L, 1);
+    if (m->class->arguments != NULL) spread_arguments(L, m);
     sonde_values in = {.n = lua_gettop(L) - 1};
     if (in.n > SONDE_MAX_VALUES) {
         sonde_bind_raise(L, "%s takes at most %d arguments, got %d", m->class->name, SONDE_MAX_VALUES, in.n);
@@ -113,6 +138,10 @@ static int l_module_children(lua_State *L)
         sonde_bind_push_child(L, 1, i);
         lua_rawseti(L, -2, i + 1);
     }
+    if (m->parametrizations != NULL) {
+        sonde_bind_push_parametrizations(L, 1);
+        lua_rawseti(L, -2, m->n_children + 1);
+    }
     return 1;
 }
 
@@ -123,6 +152,10 @@ static int l_module_child_names(lua_State *L)
     for (int i = 0; i < m->n_children; i++) {
         lua_pushstring(L, m->children[i].name);
         lua_rawseti(L, -2, i + 1);
+    }
+    if (m->parametrizations != NULL) {
+        lua_pushliteral(L, "parametrizations");
+        lua_rawseti(L, -2, m->n_children + 1);
     }
     return 1;
 }
@@ -137,7 +170,7 @@ static int l_module_own_parameters(lua_State *L)
     int names = lua_gettop(L) - 1, n = 0;
     for (int i = 0; i < m->n_parameters; i++) {
         const sonde_parameter *p = &m->parameters[i];
-        if (p->tensor == NULL || p->is_buffer != buffers) continue;
+        if (p->tensor == NULL || p->is_computed || p->is_buffer != buffers) continue;
         n++;
         lua_pushstring(L, p->name);
         lua_rawseti(L, names, n);
@@ -293,13 +326,16 @@ int sonde_bind_nn(lua_State *L)
     lua_pushcclosure(L, l_module_add, 1);
     lua_setfield(L, -2, "add");
     sonde_bind_nn_hooks(L);
+    sonde_bind_nn_activation_methods(L);
     int table = lua_gettop(L);
     lua_newtable(L);
     sonde_bind_nn_layers(L);
     sonde_bind_nn_recurrent(L);
+    sonde_bind_nn_attention(L);
     sonde_bind_nn_init(L);
     lua_setfield(L, -2, "init");
     sonde_bind_nn_utils(L);
+    sonde_bind_nn_parametrize(L);
     lua_setfield(L, -2, "utils");
     sonde_bind_nn_reservoir(L);
     sonde_bind_nn_class(L, table);

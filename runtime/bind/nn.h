@@ -15,6 +15,8 @@ enum {
 void sonde_bind_push_fields(lua_State *L, int index);
 /* Child i (from 0) of the module at `index`: pushes its box, and has the parent's box keep it. */
 void sonde_bind_push_child(lua_State *L, int index, int i);
+/* The boxes of all children of the module on top: from now on its box keeps them. */
+void sonde_bind_keep_children(lua_State *L);
 /* Sets child `name` (NULL: the next number) of the module at `parent` to the module at `child`. */
 void sonde_bind_set_child(lua_State *L, int parent, const char *name, int child);
 /* Pushes a tensor as the parameter that it is. */
@@ -34,16 +36,21 @@ int sonde_bind_free_axis(const sonde_bind_args *args, int i, int fallback);
 
 void sonde_bind_nn_module(lua_State *L);  /* adds the methods to the table on top */
 void sonde_bind_nn_hooks(lua_State *L);   /* likewise */
+void sonde_bind_nn_activation_methods(lua_State *L); /* likewise */
 int sonde_bind_nn_index(lua_State *L);    /* m.name, m[i] */
 int sonde_bind_nn_newindex(lua_State *L); /* m.name = value, m[i] = module */
 void sonde_bind_nn_layers(lua_State *L);  /* adds the constructors to the table on top */
 void sonde_bind_nn_recurrent(lua_State *L); /* likewise: RNN, LSTM, GRU, their cells */
+void sonde_bind_nn_attention(lua_State *L); /* likewise: MultiheadAttention, TransformerEncoder, its layer */
 int sonde_bind_nn_hidden_hook(lua_State *L); /* the method register_hidden_grad_hook */
 void sonde_bind_nn_activations(lua_State *L); /* these are called by sonde_bind_nn_layers */
 void sonde_bind_nn_spatial(lua_State *L);
 void sonde_bind_nn_norm(lua_State *L);
 void sonde_bind_nn_more(lua_State *L);
 void sonde_bind_nn_losses(lua_State *L);
+void sonde_bind_nn_parametrize(lua_State *L); /* adds parametrize and parametrizations to the table on top, nn.utils */
+/* Pushes the module "parametrizations" of the one at `index`, whose box keeps it, or nil. */
+void sonde_bind_push_parametrizations(lua_State *L, int index);
 void sonde_bind_nn_init(lua_State *L);    /* pushes nn.init */
 void sonde_bind_nn_utils(lua_State *L);   /* pushes nn.utils */
 void sonde_bind_nn_reservoir(lua_State *L); /* adds to init and utils of the table on top */

@@ -2,6 +2,8 @@
 #include "bind/activations.h"
 #include "bind/nn.h"
 
+#include <math.h>
+
 static int f_activation(lua_State *L)
 {
     const sonde_bind_activation *row = &sonde_bind_activations[sonde_bind_row_value(L)];
@@ -41,6 +43,44 @@ static int f_softmax(lua_State *L)
     int axis = sonde_bind_free_axis(&args, 0, -1);
     sonde_bind_check(L, sonde_softmax_module_new(sonde_bind_new_module(L), axis, sonde_bind_row_value(L)));
     return sonde_bind_done(L);
+}
+
+/* derivative_bound(): sup |φ'| of an activation; nil of any other module. */
+static int l_module_derivative_bound(lua_State *L)
+{
+    sonde_activation_facts facts;
+    if (sonde_activation_module_facts(&facts, sonde_bind_check_module(L, 1)))
+        lua_pushnumber(L, facts.max_slope);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
+static void push_bound(lua_State *L, double bound)
+{
+    if (isfinite(bound))
+        lua_pushnumber(L, bound);
+    else
+        lua_pushnil(L);
+}
+
+/* saturation_interval(): lower, upper. Below lower and above upper |φ'| is under 5 % of its bound; nil: nowhere on that
+ * side, or no activation. */
+static int l_module_saturation_interval(lua_State *L)
+{
+    sonde_activation_facts facts = {.lower = -HUGE_VAL, .upper = HUGE_VAL};
+    sonde_activation_module_facts(&facts, sonde_bind_check_module(L, 1));
+    push_bound(L, facts.lower);
+    push_bound(L, facts.upper);
+    return 2;
+}
+
+void sonde_bind_nn_activation_methods(lua_State *L)
+{
+    static const luaL_Reg methods[] = {{"derivative_bound", l_module_derivative_bound},
+                                       {"saturation_interval", l_module_saturation_interval},
+                                       {NULL, NULL}};
+    luaL_setfuncs(L, methods, 0);
 }
 
 void sonde_bind_nn_activations(lua_State *L)

@@ -45,7 +45,7 @@ static bool push_of_layer(lua_State *L)
 
 int sonde_bind_nn_index(lua_State *L)
 {
-    const sonde_module *m = sonde_bind_check_module(L, 1);
+    sonde_module *m = sonde_bind_check_module(L, 1);
     if (push_of_layer(L)) return 1;
     if (lua_type(L, 2) == LUA_TNUMBER) {
         int i = child_of_integer(L, m);
@@ -58,6 +58,10 @@ int sonde_bind_nn_index(lua_State *L)
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
     const char *name = lua_tostring(L, 2);
     const sonde_parameter *p = find_parameter(m, name);
+    if (p != NULL && p->is_computed) {
+        SONDE_BIND_RUN(L, sonde_parametrized_value(sonde_bind_new_tensor(L), m, name));
+        return sonde_bind_done(L);
+    }
     if (p != NULL) {
         if (p->is_buffer)
             sonde_bind_push_tensor(L, p->tensor);
@@ -68,6 +72,10 @@ int sonde_bind_nn_index(lua_State *L)
     int i = find_child(m, name);
     if (i >= 0) {
         sonde_bind_push_child(L, 1, i);
+        return 1;
+    }
+    if (m->parametrizations != NULL && strcmp(name, "parametrizations") == 0) {
+        sonde_bind_push_parametrizations(L, 1);
         return 1;
     }
     if (strcmp(name, "training") != 0) return 0;
@@ -144,6 +152,9 @@ int sonde_bind_nn_newindex(lua_State *L)
         const char *name = lua_tostring(L, 2);
         const sonde_parameter *p = find_parameter(m, name);
         if (strcmp(name, "training") == 0) sonde_bind_raise(L, "'training' is set by train() and eval()");
+        if (p != NULL && p->is_computed)
+            sonde_bind_raise(L, "'%s' of %s is made by a parametrisation: change the originals in parametrizations.%s, "
+                             "or remove it first", name, m->class->name, name);
         if (p != NULL)
             assign_tensor(L, m, name, p->is_buffer);
         else

@@ -81,11 +81,7 @@ static int f_residual(lua_State *L)
     sonde_module **out = sonde_bind_new_module(L);
     sonde_bind_check(L, sonde_residual_new(out, block, shortcut, scale, learn));
     sonde_bind_done(L);
-    int children = sonde_bind_check_module(L, -1)->n_children;
-    for (int i = 0; i < children; i++) {
-        sonde_bind_push_child(L, -1, i); /* from now on its box keeps theirs */
-        lua_pop(L, 1);
-    }
+    sonde_bind_keep_children(L);
     return 1;
 }
 

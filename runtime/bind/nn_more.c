@@ -66,6 +66,44 @@ static int f_concat(lua_State *L)
     return sonde_bind_done(L);
 }
 
+/* DenseSkip(block, dim = 2) */
+static int f_dense_skip(lua_State *L)
+{
+    sonde_bind_args args;
+    sonde_bind_args_open(&args, L, 1, "nn.DenseSkip", SONDE_BIND_NAMES("block", "dim"));
+    sonde_module *block = sonde_bind_arg_module(&args, 0);
+    int axis = sonde_bind_free_axis(&args, 1, 1);
+    sonde_bind_check(L, sonde_dense_skip_new(sonde_bind_new_module(L), block, axis));
+    sonde_bind_done(L);
+    sonde_bind_keep_children(L);
+    return 1;
+}
+
+/* ReZero(block, shortcut = the input itself): a Residual whose scale is learned, from 0. */
+static int f_rezero(lua_State *L)
+{
+    sonde_bind_args args;
+    sonde_bind_args_open(&args, L, 1, "nn.ReZero", SONDE_BIND_NAMES("block", "shortcut"));
+    sonde_module *block = sonde_bind_arg_module(&args, 0), *shortcut = sonde_bind_opt_module(&args, 1);
+    sonde_bind_check(L, sonde_residual_new(sonde_bind_new_module(L), block, shortcut, 0, true));
+    sonde_bind_done(L);
+    sonde_bind_keep_children(L);
+    return 1;
+}
+
+/* LayerScale(num_features, init = 1e-5, dim = -1) */
+static int f_layer_scale(lua_State *L)
+{
+    sonde_bind_args args;
+    sonde_bind_args_open(&args, L, 1, "nn.LayerScale", SONDE_BIND_NAMES("num_features", "init", "dim", "dtype"));
+    int64_t n = sonde_bind_arg_integer(&args, 0, 1, INT64_MAX);
+    double init = sonde_bind_opt_number(&args, 1, 1e-5);
+    int axis = sonde_bind_free_axis(&args, 2, -1);
+    sonde_dtype dtype = sonde_bind_arg_float(&args, 3);
+    sonde_bind_check(L, sonde_layer_scale_new(sonde_bind_new_module(L), n, init, axis, dtype));
+    return sonde_bind_done(L);
+}
+
 static int f_unflatten(lua_State *L)
 {
     sonde_bind_args args;
@@ -89,10 +127,7 @@ static int f_highway(lua_State *L)
     sonde_dtype dtype = sonde_bind_arg_float(&args, 3);
     sonde_bind_check(L, sonde_highway_new(sonde_bind_new_module(L), block, features, gate_bias, dtype));
     sonde_bind_done(L);
-    for (int i = 0; i < 2; i++) {
-        sonde_bind_push_child(L, -1, i); /* from now on its box keeps theirs */
-        lua_pop(L, 1);
-    }
+    sonde_bind_keep_children(L);
     return 1;
 }
 
@@ -129,7 +164,10 @@ void sonde_bind_nn_more(lua_State *L)
                                          {"GLU", f_glu},
                                          {"CReLU", f_crelu},
                                          {"Concat", f_concat},
+                                         {"DenseSkip", f_dense_skip},
                                          {"Highway", f_highway},
+                                         {"ReZero", f_rezero},
+                                         {"LayerScale", f_layer_scale},
                                          {"Unflatten", f_unflatten},
                                          {NULL, NULL}};
     static const sonde_bind_row noises[] = {{"Dropout2d", SONDE_DROPOUT2D},

@@ -21,25 +21,38 @@ static void arg_pair(const sonde_bind_args *args, int i, int dims, int64_t least
 
 static const int64_t zeros[2] = {0, 0}, ones[2] = {1, 1};
 
-/* Conv1d, Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, dtype) */
+/* padding: sizes, "valid" for none, or "same". */
+static void arg_padding(const sonde_bind_args *args, int i, int dims, sonde_conv_options *options)
+{
+    static const char *const words[] = {"valid", "same", NULL};
+    if (lua_type(args->L, sonde_bind_arg_index(args, i)) == LUA_TSTRING)
+        options->same = sonde_bind_opt_choice(args, i, 0, words) == 1;
+    else
+        arg_pair(args, i, dims, 0, zeros, options->args.padding);
+}
+
+/* Conv1d, Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, dtype)
+ */
 static int f_conv(lua_State *L)
 {
     sonde_bind_args args;
     sonde_conv_kind kind = (sonde_conv_kind)sonde_bind_row_value(L);
     int dims = kind == SONDE_CONV1D ? 1 : 2;
-    sonde_conv_options options = {.args = {.output_padding = {0, 0}}};
+    static const char *const modes[] = {"zeros", "reflect", "replicate", "circular", NULL}; /* as sonde_pad_mode */
+    sonde_conv_options options = {.same = false};
     sonde_bind_args_open(&args, L, 1, sonde_bind_row_name(L),
                          SONDE_BIND_NAMES("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation",
-                                          "groups", "bias", "dtype"));
+                                          "groups", "bias", "padding_mode", "dtype"));
     options.in_channels = sonde_bind_arg_integer(&args, 0, 1, INT64_MAX);
     options.out_channels = sonde_bind_arg_integer(&args, 1, 1, INT64_MAX);
     arg_pair(&args, 2, dims, 1, NULL, options.kernel);
     arg_pair(&args, 3, dims, 1, ones, options.args.stride);
-    arg_pair(&args, 4, dims, 0, zeros, options.args.padding);
+    arg_padding(&args, 4, dims, &options);
     arg_pair(&args, 5, dims, 1, ones, options.args.dilation);
     options.args.groups = sonde_bind_opt_integer(&args, 6, 1, 1, INT64_MAX);
     options.bias = sonde_bind_opt_boolean(&args, 7, true);
-    options.dtype = sonde_bind_arg_float(&args, 8);
+    options.padding_mode = (sonde_pad_mode)sonde_bind_opt_choice(&args, 8, SONDE_PAD_ZEROS, modes);
+    options.dtype = sonde_bind_arg_float(&args, 9);
     sonde_bind_check(L, sonde_conv_new(sonde_bind_new_module(L), kind, &options));
     return sonde_bind_done(L);
 }
@@ -49,7 +62,7 @@ static int f_conv(lua_State *L)
 static int f_conv_transpose2d(lua_State *L)
 {
     sonde_bind_args args;
-    sonde_conv_options options;
+    sonde_conv_options options = {.same = false};
     sonde_bind_args_open(&args, L, 1, "nn.ConvTranspose2d",
                          SONDE_BIND_NAMES("in_channels", "out_channels", "kernel_size", "stride", "padding",
                                           "output_padding", "groups", "bias", "dilation", "dtype"));

@@ -14,13 +14,16 @@ static double arg_norm_type(const sonde_bind_args *args, int i)
 
 static const char on_clip_key = 0; /* registry: who is told of each clipping */
 
-/* _on_clip(fn or nil): fn(total, coef, norm_type) is called after every clipping by norms: a run notes it. */
+/* _on_clip(fn or nil): fn(total, coef, norm_type) is called after every clipping by norms: a run notes it.
+ * Returns the function before. */
 static int f_on_clip(lua_State *L)
 {
     if (!lua_isnoneornil(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
     lua_settop(L, 1);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &on_clip_key);
+    lua_insert(L, 1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &on_clip_key);
-    return 0;
+    return 1;
 }
 
 /* What a clipping returns: the total norm before, the smallest coefficient. The run, if there is one, is told. */

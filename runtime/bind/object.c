@@ -154,6 +154,7 @@ int sonde_bind_done(lua_State *L)
     lua_rawsetp(L, -2, box->object);
     lua_pop(L, 2);
     if (kind == &sonde_bind_kind_tensor) account(L, box->object);
+    sonde_bind_follow_interrupt(L);
     return 1;
 }
 

@@ -72,18 +72,20 @@ static unsigned check_groups(const sonde_bind_args *args, int i)
     return bits;
 }
 
-/* p:attach(net, { every =, hist_every =, what =, name = }): the network's number, from 0 */
+/* p:attach(net, { every =, hist_every =, what =, name =, fixed = }): the network's number, from 0 */
 static int attach(lua_State *L)
 {
     sonde_probe *probe = check_probe(L, 1);
     sonde_bind_args args;
-    sonde_bind_args_open(&args, L, 2, "probe", SONDE_BIND_NAMES("target", "every", "hist_every", "what", "name"));
+    sonde_bind_args_open(&args, L, 2, "probe",
+                         SONDE_BIND_NAMES("target", "every", "hist_every", "what", "name", "fixed"));
     sonde_module *net = sonde_bind_arg_module(&args, 0);
     sonde_probe_options options = {
         .every = sonde_bind_opt_integer(&args, 1, 1, 1, INT64_MAX),
         .hist_every = sonde_bind_opt_integer(&args, 2, 10, 1, INT64_MAX),
         .what = check_groups(&args, 3),
         .name = sonde_bind_opt_string(&args, 4, NULL),
+        .fixed = sonde_bind_opt_boolean(&args, 5, false),
     };
     int number;
     sonde_bind_check(L, sonde_probe_attach(probe, net, &options, &number));
@@ -122,11 +124,39 @@ static int finish(lua_State *L)
     return 0;
 }
 
-/* p:grad_norm(net): nil if it cannot be told now */
+/* p:samples_due(net), p:samples_begin(net), p:samples_end(): fixed samples */
+static int samples_due(lua_State *L)
+{
+    lua_pushboolean(L, sonde_probe_samples_due(check_probe(L, 1), (int)luaL_checkinteger(L, 2)));
+    return 1;
+}
+
+static int samples_begin(lua_State *L)
+{
+    sonde_bind_check(L, sonde_probe_samples_begin(check_probe(L, 1), (int)luaL_checkinteger(L, 2)));
+    return 0;
+}
+
+static int samples_end(lua_State *L)
+{
+    sonde_probe_samples_end(check_probe(L, 1));
+    return 0;
+}
+
+/* p:backward_aside(loss): what is measured of it stays, no gradient does */
+static int backward_aside(lua_State *L)
+{
+    check_probe(L, 1);
+    sonde_tensor *loss = sonde_bind_check_tensor(L, 2);
+    SONDE_BIND_RUN(L, sonde_backward_aside(loss));
+    return 0;
+}
+
+/* p:grad_norm(): nil if it cannot be told now */
 static int grad_norm(lua_State *L)
 {
     double norm;
-    if (!sonde_probe_grad_norm(check_probe(L, 1), (int)luaL_checkinteger(L, 2), &norm)) return 0;
+    if (!sonde_probe_grad_norm(check_probe(L, 1), &norm)) return 0;
     lua_pushnumber(L, norm);
     return 1;
 }
@@ -195,6 +225,10 @@ static const luaL_Reg methods[] = {
     {"step", step},
     {"expect_end", expect_end},
     {"finish", finish},
+    {"samples_due", samples_due},
+    {"samples_begin", samples_begin},
+    {"samples_end", samples_end},
+    {"backward_aside", backward_aside},
     {"grad_norm", grad_norm},
     {"events", events},
     {"layers", layers},

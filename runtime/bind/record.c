@@ -174,6 +174,11 @@ static int group_append(lua_State *L)
             sonde_bind_raise(L, "column '%s': expected %s, got %s", name, whole ? "an integer" : "a number",
                              sonde_bind_type_name(L, -1));
         }
+        lua_Integer count = lua_tointeger(L, -1);
+        if (v->type == SONDE_CELL_U32 && (count < 0 || count >= UINT32_MAX)) { /* the last one means: not measured */
+            sonde_bind_raise(L, "column '%s': expected a count from 0 to %lld, got %lld", name,
+                             (long long)UINT32_MAX - 1, (long long)count);
+        }
     }
     sonde_bind_check(L, sonde_group_begin(group, step));
     for (lua_pushnil(L); lua_next(L, 3) != 0; lua_pop(L, 1)) {

@@ -1,8 +1,9 @@
 /* core.system: the build, the machine, the clock, the terminal, signals. */
-#include "bind/bind.h"
+#include "bind/state.h"
 #include "guard/guard.h"
 
 #include <dlfcn.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -114,12 +115,14 @@ static int is_terminal(lua_State *L)
     return 1;
 }
 
-/* system.width(): columns of the terminal at stderr; 80 if it does not say */
+/* system.width(): columns of the terminal at stderr; if it does not say, those of COLUMNS; else 80 */
 static int width(lua_State *L)
 {
     struct winsize size = {0};
-    bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-    lua_pushinteger(L, known ? size.ws_col : 80);
+    const char *text = getenv("COLUMNS");
+    long columns = text != NULL ? strtol(text, NULL, 10) : 0;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) columns = size.ws_col;
+    lua_pushinteger(L, columns > 0 ? columns : 80);
     return 1;
 }
 
@@ -161,5 +164,6 @@ int sonde_bind_system(lua_State *L)
 {
     lua_newtable(L);
     luaL_setfuncs(L, functions, 0);
+    sonde_bind_interrupt(L);
     return 1;
 }

@@ -135,6 +135,7 @@ int sonde_bind_tensor(lua_State *L)
     sonde_bind_kind_open(L, &sonde_bind_kind_tensor, NULL, metamethods);
     sonde_bind_tensor_data(L);
     sonde_bind_tensor_math(L);
+    sonde_bind_tensor_triangles(L);
     sonde_bind_tensor_reduce(L);
     sonde_bind_tensor_shape(L);
     sonde_bind_tensor_grad(L);

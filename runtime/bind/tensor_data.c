@@ -23,10 +23,35 @@ static int push_integers(lua_State *L, int n, const int64_t *values)
     return 1;
 }
 
+/* "[2, 3]" */
+static int shape_tostring(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_pushliteral(L, "[");
+    lua_Integer n = luaL_len(L, 1);
+    for (lua_Integer i = 1; i <= n; i++) {
+        lua_geti(L, 1, i);
+        luaL_tolstring(L, -1, NULL);
+        lua_replace(L, -2);
+        lua_pushstring(L, i < n ? ", " : "");
+        lua_concat(L, 3);
+    }
+    lua_pushliteral(L, "]");
+    lua_concat(L, 2);
+    return 1;
+}
+
+/* A list of integers that prints as one. */
 static int l_tensor_shape(lua_State *L)
 {
     const sonde_tensor *t = sonde_bind_check_tensor(L, 1);
-    return push_integers(L, t->ndim, t->shape);
+    push_integers(L, t->ndim, t->shape);
+    if (luaL_newmetatable(L, "sonde.Shape")) {
+        lua_pushcfunction(L, shape_tostring);
+        lua_setfield(L, -2, "__tostring");
+    }
+    lua_setmetatable(L, -2);
+    return 1;
 }
 
 /* The number of one axis, or the list of all. */
@@ -111,10 +136,8 @@ static int l_tensor_fill_(lua_State *L)
     sonde_tensor *t = sonde_bind_check_tensor(L, 1);
     sonde_bind_args args;
     sonde_bind_args_open(&args, L, 2, "Tensor:fill_", SONDE_BIND_NAMES("value"));
-    double value = sonde_bind_arg_number(&args, 0);
-    sonde_tensor **number = sonde_bind_new_tensor(L);
-    sonde_bind_check(L, sonde_tensor_full(number, t->dtype, 0, NULL, value));
-    sonde_bind_check(L, sonde_assign_(t, *number));
+    sonde_bind_arg_number(&args, 0);
+    sonde_bind_check(L, sonde_assign_(t, sonde_bind_tensor_from_number(L, sonde_bind_arg_index(&args, 0), t->dtype)));
     lua_settop(L, 1);
     return 1;
 }

@@ -100,6 +100,15 @@ sonde_tensor *sonde_bind_tensor_from_table(lua_State *L, int index, sonde_dtype 
     return *out;
 }
 
+sonde_tensor *sonde_bind_tensor_from_number(lua_State *L, int index, sonde_dtype dtype)
+{
+    if (dtype == SONDE_INT64 && lua_isinteger(L, index)) return sonde_bind_tensor_from_table(L, index, dtype, "");
+    index = lua_absindex(L, index);
+    sonde_tensor **out = sonde_bind_new_tensor(L);
+    sonde_bind_check(L, sonde_tensor_full(out, dtype, 0, NULL, lua_tonumber(L, index)));
+    return *out;
+}
+
 /* Finishes the box on top; `requires_grad` is argument i. */
 static int finish(lua_State *L, const sonde_bind_args *args, int i)
 {
@@ -162,9 +171,12 @@ static int make_full(lua_State *L)
     sonde_bind_args args;
     sonde_bind_args_open(&args, L, 1, "sonde.full", SONDE_BIND_NAMES("size", "fill_value", "dtype", "requires_grad"));
     int ndim = sonde_bind_arg_integers(&args, 0, shape, SONDE_MAX_DIMS, 0);
-    double value = sonde_bind_arg_number(&args, 1);
+    sonde_bind_arg_number(&args, 1);
     sonde_dtype dtype = sonde_bind_opt_dtype(&args, 2, SONDE_FLOAT32);
-    sonde_bind_check(L, sonde_tensor_full(sonde_bind_new_tensor(L), dtype, ndim, shape, value));
+    const sonde_tensor *value = sonde_bind_tensor_from_number(L, sonde_bind_arg_index(&args, 1), dtype);
+    sonde_tensor **out = sonde_bind_new_tensor(L);
+    sonde_bind_check(L, sonde_tensor_new(out, dtype, ndim, shape));
+    sonde_bind_check(L, sonde_tensor_copy_(*out, value));
     return finish(L, &args, 3);
 }
 
@@ -200,6 +212,31 @@ static void fill_steps(sonde_tensor *t, double start, double step)
     for (int64_t i = 0; i < t->shape[0]; i++) sonde_tensor_set(t, &i, start + (double)i * step);
 }
 
+/* The elements of a range of integers, in integer arithmetic; -1: the step leads away from the end. */
+static int64_t count_integers(int64_t start, int64_t end, int64_t step)
+{
+    if (start == end) return 0;
+    if ((start < end) != (step > 0)) return -1;
+    uint64_t distance = start < end ? (uint64_t)end - (uint64_t)start : (uint64_t)start - (uint64_t)end;
+    uint64_t stride = step > 0 ? (uint64_t)step : -(uint64_t)step;
+    uint64_t n = (distance - 1) / stride + 1;
+    return n > INT64_MAX ? INT64_MAX : (int64_t)n;
+}
+
+/* arange of integers: exact also where a double is not. */
+static void make_integers(lua_State *L, int64_t start, int64_t end, int64_t step)
+{
+    int64_t n = count_integers(start, end, step);
+    if (n < 0) {
+        sonde_bind_raise(L, "sonde.arange: from %lld to %lld by steps of %lld leads nowhere", (long long)start,
+                         (long long)end, (long long)step);
+    }
+    sonde_tensor **out = sonde_bind_new_tensor(L);
+    sonde_bind_check(L, sonde_tensor_new(out, SONDE_INT64, 1, &n));
+    int64_t *values = sonde_tensor_data(*out);
+    for (int64_t i = 0; i < n; i++) values[i] = (int64_t)((uint64_t)start + (uint64_t)i * (uint64_t)step);
+}
+
 /* arange(end), arange(start, end, step): start inclusive (default 0), end exclusive. int64 if all three are integers.
  */
 static int make_arange(lua_State *L)
@@ -220,6 +257,12 @@ static int make_arange(lua_State *L)
     sonde_dtype dtype = sonde_bind_opt_dtype(&args, 3, whole ? SONDE_INT64 : SONDE_FLOAT32);
     if (step == 0.0 || !isfinite(step))
         sonde_bind_arg_fail(&args, 2, "expected a finite step other than 0, got %g", step);
+    if (whole && dtype == SONDE_INT64) {
+        make_integers(L, sonde_bind_opt_integer(&args, 0, 0, INT64_MIN, INT64_MAX),
+                      sonde_bind_arg_integer(&args, 1, INT64_MIN, INT64_MAX),
+                      sonde_bind_opt_integer(&args, 2, 1, INT64_MIN, INT64_MAX));
+        return finish(L, &args, 4);
+    }
     double n = ceil((end - start) / step);
     if (!(n >= 0.0)) sonde_bind_raise(L, "sonde.arange: from %g to %g by steps of %g leads nowhere", start, end, step);
     if (n > 0x1p53) sonde_bind_raise(L, "sonde.arange: %g elements are too many", n);

@@ -6,11 +6,25 @@
 
 /* ---- two operands, one of which may be a number -------------------------------------------------------- */
 
+/* The integer at `index` as a tensor if `other` is int64 and a double, which numbers go through, does not have all of
+ * its bits: pushes its box. Else NULL, and pushes nothing. */
+static sonde_tensor *large_integer(lua_State *L, int index, const sonde_tensor *other)
+{
+    const lua_Integer exact = (lua_Integer)1 << 53;
+    if (other->dtype != SONDE_INT64 || !lua_isinteger(L, index)) return NULL;
+    lua_Integer value = lua_tointeger(L, index);
+    return value < -exact || value > exact ? sonde_bind_tensor_from_number(L, index, SONDE_INT64) : NULL;
+}
+
 static int binary(lua_State *L, sonde_binary op)
 {
     sonde_tensor *a = sonde_bind_test_tensor(L, 1), *b = sonde_bind_test_tensor(L, 2);
     if (a == NULL && (b == NULL || lua_type(L, 1) != LUA_TNUMBER)) sonde_bind_type_error(L, 1, "Tensor");
     if (b == NULL && lua_type(L, 2) != LUA_TNUMBER) sonde_bind_type_error(L, 2, "Tensor or number");
+    if (a == NULL)
+        a = large_integer(L, 1, b);
+    else if (b == NULL)
+        b = large_integer(L, 2, a);
     sonde_tensor **out = sonde_bind_new_tensor(L);
     if (a != NULL && b != NULL)
         sonde_bind_check(L, sonde_binary_op(out, op, a, b));
@@ -53,6 +67,7 @@ static int l_tensor_binary_(lua_State *L)
     sonde_binary op = (sonde_binary)sonde_bind_row_value(L);
     sonde_tensor *a = sonde_bind_check_tensor(L, 1), *b = sonde_bind_test_tensor(L, 2);
     if (b == NULL && lua_type(L, 2) != LUA_TNUMBER) sonde_bind_type_error(L, 2, "Tensor or number");
+    if (b == NULL) b = large_integer(L, 2, a);
     sonde_bind_check(L, b != NULL ? sonde_binary_op_(op, a, b) : sonde_scalar_op_(op, a, lua_tonumber(L, 2)));
     lua_settop(L, 1);
     return 1;

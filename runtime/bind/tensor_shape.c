@@ -209,9 +209,7 @@ static sonde_tensor *arg_operand(const sonde_bind_args *args, int i, sonde_dtype
 {
     lua_State *L = args->L;
     if (lua_type(L, sonde_bind_arg_index(args, i)) != LUA_TNUMBER) return sonde_bind_arg_tensor(args, i);
-    sonde_tensor **out = sonde_bind_new_tensor(L);
-    sonde_bind_check(L, sonde_tensor_full(out, dtype, 0, NULL, sonde_bind_arg_number(args, i)));
-    return *out;
+    return sonde_bind_tensor_from_number(L, sonde_bind_arg_index(args, i), dtype);
 }
 
 /* where(condition, input, other): input where condition is not 0; either may be a number. */

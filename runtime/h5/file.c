@@ -1,17 +1,13 @@
 /* Plain reading and writing of HDF5 files by path. */
-#include "h5/room.h"
+#include "h5/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-struct sonde_h5_file {
-    hid_t id;
-    char path[4096], tmp[4200]; /* tmp: "w" until closed, else "" */
-    bool writable, live;
-};
 
 /* ---- opening and closing ------------------------------------------------------------------------------- */
 
@@ -25,14 +21,35 @@ static sonde_status check_exists(const char *path)
     return SONDE_OK;
 }
 
+/* A file that was being written before SWMR began opens for nobody: a copy of it does. */
+static sonde_status open_copy(sonde_h5_file *f, hid_t access_list)
+{
+    const char *base = getenv("TMPDIR");
+    char folder[1024], copy[1100];
+    snprintf(folder, sizeof folder, "%.900s/sonde-XXXXXX", base && *base ? base : "/tmp");
+    if (!mkdtemp(folder)) return sonde_fail(SONDE_EIO, "'%s': %s", folder, strerror(errno));
+    snprintf(copy, sizeof copy, "%s/copy", folder);
+    sonde_status status = h5_copy_file(f->path, copy);
+    if (status == SONDE_OK) status = h5_revive(copy);
+    if (status == SONDE_OK && (f->id = H5Fopen(copy, H5F_ACC_RDONLY, access_list)) < 0)
+        status = h5_fail(SONDE_EFORMAT, "it is damaged");
+    unlink(copy);
+    rmdir(folder);
+    if (status != SONDE_OK)
+        sonde_fail_within("'%s' is being written, or was when its writer was killed: ", f->path);
+    return status;
+}
+
 /* Opens for reading, through SWMR where that is the only way. */
 static sonde_status open_reading(sonde_h5_file *f)
 {
     scoped hid_t access_list = h5_file_access(H5F_LIBVER_V18);
+    bool copied = false;
     f->id = H5Fopen(f->path, H5F_ACC_RDONLY, access_list);
     if (f->id < 0 && strstr(h5_reason(), "already open for write")) {
         f->id = H5Fopen(f->path, H5F_ACC_RDONLY | H5F_ACC_SWMR_READ, access_list);
-        if (f->id < 0) return h5_fail(SONDE_EIO, "'%s' is being written, or was when its writer was killed", f->path);
+        copied = f->id < 0;
+        if (copied) SONDE_TRY(open_copy(f, access_list));
     }
     if (f->id < 0) {
         sonde_status damaged = h5_fail(SONDE_EFORMAT, "'%s' is damaged", f->path);
@@ -40,7 +57,7 @@ static sonde_status open_reading(sonde_h5_file *f)
     }
     unsigned intent = 0; /* what this process writes itself is opened as its writer has it */
     H5Fget_intent(f->id, &intent);
-    f->live = intent & (H5F_ACC_SWMR_READ | H5F_ACC_SWMR_WRITE);
+    f->live = copied || intent & (H5F_ACC_SWMR_READ | H5F_ACC_SWMR_WRITE);
     char what[4200];
     snprintf(what, sizeof what, "'%s'", f->path);
     sonde_status status = intent & H5F_ACC_RDWR ? SONDE_OK : h5_try(f->id, what);
@@ -116,6 +133,8 @@ static sonde_status close_file(sonde_h5_file *f, bool publish)
     if (H5Fclose(f->id) < 0) status = h5_fail(SONDE_EIO, "closing '%s' failed", f->path);
     h5_leave();
     if (*f->tmp) {
+        if (publish && status == SONDE_OK && h5_sync_path(f->tmp, O_RDONLY))
+            status = sonde_fail(SONDE_EIO, "'%s' cannot be synced: %s", f->tmp, strerror(errno));
         if (publish && status == SONDE_OK) status = h5_rename(f->tmp, f->path);
         if (!publish || status != SONDE_OK) unlink(f->tmp);
     }
@@ -131,18 +150,17 @@ void sonde_h5_discard(sonde_h5_file *f)
 }
 
 bool sonde_h5_is_live(const sonde_h5_file *f) { return f->live; }
+bool sonde_h5_has_writer(const sonde_h5_file *f) { return f->live && h5_is_locked(f->path); }
 
 /* ---- reading ------------------------------------------------------------------------------------------- */
 
-/* "'run.h5': /grad/mean" */
-static const char *name_of(const sonde_h5_file *f, const char *path, char text[static 1024])
+const char *h5_name_of(const sonde_h5_file *f, const char *path, char text[static 1024])
 {
     snprintf(text, 1024, "'%.500s': %.500s", f->path, path);
     return text;
 }
 
-/* Any object at the path; < 0 with the message set if there is none. */
-static hid_t open_object(sonde_h5_file *f, const char *path)
+hid_t h5_open_object(sonde_h5_file *f, const char *path)
 {
     char what[1024];
     hid_t object = *path ? H5Oopen(f->id, path, H5P_DEFAULT) : H5I_INVALID_HID;
@@ -152,98 +170,18 @@ static hid_t open_object(sonde_h5_file *f, const char *path)
         h5_close_id(&object);
     }
     h5_forget_reason();
-    sonde_fail(SONDE_EARG, "%s does not exist", name_of(f, path, what));
+    sonde_fail(SONDE_EARG, "%s does not exist", h5_name_of(f, path, what));
     return H5I_INVALID_HID;
 }
 
-static hid_t open_kind(sonde_h5_file *f, const char *path, H5I_type_t kind)
+hid_t h5_open_kind(sonde_h5_file *f, const char *path, H5I_type_t kind)
 {
     char what[1024];
-    hid_t object = open_object(f, path);
+    hid_t object = h5_open_object(f, path);
     if (object < 0 || H5Iget_type(object) == kind) return object;
     h5_close_id(&object);
-    sonde_fail(SONDE_EARG, "%s is not a %s", name_of(f, path, what), kind == H5I_GROUP ? "group" : "dataset");
+    sonde_fail(SONDE_EARG, "%s is not a %s", h5_name_of(f, path, what), kind == H5I_GROUP ? "group" : "dataset");
     return H5I_INVALID_HID;
-}
-
-static sonde_status inspect_dataset(hid_t dataset, const char *what, sonde_h5_info *out)
-{
-    scoped hid_t type = H5Dget_type(dataset);
-    scoped hid_t space = H5Dget_space(dataset);
-    if (type < 0 || space < 0) return h5_fail(SONDE_EFORMAT, "%s cannot be read", what);
-    out->type = h5_classify(type, out->type_name);
-    out->is_scale = H5DSis_scale(dataset) > 0;
-    int ndim = H5Sget_simple_extent_ndims(space);
-    if (ndim < 0 || ndim > SONDE_H5_DIMS) return sonde_fail(SONDE_EDTYPE, "%s has %d axes", what, ndim);
-    hsize_t shape[SONDE_H5_DIMS];
-    H5Sget_simple_extent_dims(space, shape, NULL);
-    out->ndim = ndim;
-    for (int d = 0; d < ndim; d++) out->shape[d] = (int64_t)shape[d];
-    return SONDE_OK;
-}
-
-sonde_status sonde_h5_inspect(sonde_h5_file *f, const char *path, sonde_h5_info *out)
-{
-    char what[1024];
-    *out = (sonde_h5_info){ 0 };
-    sonde_status status = SONDE_OK;
-    h5_enter();
-    {
-        scoped hid_t object = *path ? H5Oopen(f->id, path, H5P_DEFAULT) : H5I_INVALID_HID;
-        H5I_type_t type = object < 0 ? H5I_BADID : H5Iget_type(object);
-        if (type == H5I_GROUP) out->kind = SONDE_H5_GROUP;
-        if (type == H5I_DATASET) {
-            out->kind = SONDE_H5_DATASET;
-            status = inspect_dataset(object, name_of(f, path, what), out);
-        }
-    }
-    h5_leave();
-    return status;
-}
-
-sonde_status sonde_h5_list(sonde_h5_file *f, const char *path, sonde_h5_value *out)
-{
-    h5_enter();
-    sonde_status status;
-    {
-        scoped hid_t group = open_kind(f, path, H5I_GROUP);
-        status = group < 0 ? SONDE_EARG : h5_names(group, out);
-    }
-    h5_leave();
-    return status;
-}
-
-static sonde_status attribute_names(hid_t object, const char *what, sonde_h5_value *out)
-{
-    int n = H5Aget_num_attrs(object);
-    if (n < 0) return h5_fail(SONDE_EFORMAT, "%s: its attributes cannot be read", what);
-    char (*names)[256] = sonde_alloc_zeroed((size_t)n * sizeof *names + 1);
-    const char **pointers = sonde_alloc((size_t)n * sizeof *pointers + 1);
-    sonde_status status = names && pointers ? SONDE_OK : SONDE_ENOMEM;
-    for (int i = 0; status == SONDE_OK && i < n; i++) {
-        scoped hid_t attribute = H5Aopen_by_idx(object, ".", H5_INDEX_NAME, H5_ITER_INC, (hsize_t)i, H5P_DEFAULT,
-                                                H5P_DEFAULT);
-        if (attribute < 0 || H5Aget_name(attribute, sizeof *names, names[i]) < 0)
-            status = h5_fail(SONDE_EFORMAT, "%s: its attributes cannot be read", what);
-        pointers[i] = names[i];
-    }
-    if (status == SONDE_OK) status = h5_pack_text(out, n, pointers, false);
-    sonde_free(names);
-    sonde_free(pointers);
-    return status;
-}
-
-sonde_status sonde_h5_list_attributes(sonde_h5_file *f, const char *path, sonde_h5_value *out)
-{
-    char what[1024];
-    h5_enter();
-    sonde_status status;
-    {
-        scoped hid_t object = open_object(f, path);
-        status = object < 0 ? SONDE_EARG : attribute_names(object, name_of(f, path, what), out);
-    }
-    h5_leave();
-    return status;
 }
 
 sonde_status sonde_h5_read(sonde_h5_file *f, const char *path, sonde_h5_type type, const int64_t *start,
@@ -253,8 +191,8 @@ sonde_status sonde_h5_read(sonde_h5_file *f, const char *path, sonde_h5_type typ
     h5_enter();
     sonde_status status;
     {
-        scoped hid_t dataset = open_kind(f, path, H5I_DATASET);
-        status = dataset < 0 ? SONDE_EARG : h5_read_dataset(dataset, name_of(f, path, what), type, start, count, out);
+        scoped hid_t dataset = h5_open_kind(f, path, H5I_DATASET);
+        status = dataset < 0 ? SONDE_EARG : h5_read_dataset(dataset, h5_name_of(f, path, what), type, start, count, out);
     }
     h5_leave();
     return status;
@@ -266,59 +204,33 @@ sonde_status sonde_h5_read_attribute(sonde_h5_file *f, const char *path, const c
     h5_enter();
     sonde_status status;
     {
-        scoped hid_t object = open_object(f, path);
-        status = object < 0 ? SONDE_EARG : h5_read_attribute(object, name, name_of(f, path, what), out);
+        scoped hid_t object = h5_open_object(f, path);
+        status = object < 0 ? SONDE_EARG : h5_read_attribute(object, name, h5_name_of(f, path, what), out);
     }
     h5_leave();
     return status;
 }
 
-/* ---- axes ---------------------------------------------------------------------------------------------- */
-
-typedef struct axis_name {
-    char text[512];
-} axis_name;
-
-static herr_t take_name(hid_t dataset, unsigned axis, hid_t scale, void *context)
+bool h5_is_history(hid_t root)
 {
-    (void)dataset, (void)axis;
-    axis_name *name = context;
-    char path[2048] = "";
-    H5Iget_name(scale, path, sizeof path);
-    const char *slash = strrchr(path, '/');
-    snprintf(name->text, sizeof name->text, "%.511s", slash ? slash + 1 : path);
-    return 1;
+    sonde_h5_value format;
+    if (root < 0 || h5_read_attribute(root, "format", "/", &format) != SONDE_OK) return false;
+    bool is = format.type == SONDE_H5_TEXT && format.ndim == 0 && !strcmp(((char **)format.data)[0], "sonde-history");
+    sonde_h5_value_free(&format);
+    return is;
 }
 
-static sonde_status axis_names(hid_t dataset, sonde_h5_value *out)
+bool h5_file_is_history(const char *path)
 {
-    axis_name names[SONDE_H5_DIMS] = { { "" } };
-    const char *pointers[SONDE_H5_DIMS];
-    scoped hid_t space = H5Dget_space(dataset);
-    int ndim = space < 0 ? 0 : H5Sget_simple_extent_ndims(space);
-    if (ndim < 0 || ndim > SONDE_H5_DIMS) ndim = 0;
-    bool is_scale = H5DSis_scale(dataset) > 0; /* its own axis */
-    for (int d = 0; d < ndim; d++) {
-        if (is_scale)
-            take_name(dataset, 0, dataset, &names[d]);
-        else if (H5DSget_num_scales(dataset, (unsigned)d) > 0)
-            H5DSiterate_scales(dataset, (unsigned)d, NULL, take_name, &names[d]);
-        pointers[d] = names[d].text;
-    }
-    h5_forget_reason();
-    return h5_pack_text(out, ndim, pointers, false);
-}
-
-sonde_status sonde_h5_axes(sonde_h5_file *f, const char *path, sonde_h5_value *out)
-{
+    sonde_h5_file *f;
+    if (sonde_h5_open(&f, path, "r") != SONDE_OK) return false;
     h5_enter();
-    sonde_status status;
-    {
-        scoped hid_t dataset = open_kind(f, path, H5I_DATASET);
-        status = dataset < 0 ? SONDE_EARG : axis_names(dataset, out);
-    }
+    hid_t root = H5Gopen2(f->id, "/", H5P_DEFAULT);
+    bool is = h5_is_history(root);
+    h5_close_id(&root);
     h5_leave();
-    return status;
+    sonde_h5_close(f);
+    return is;
 }
 
 /* ---- writing ------------------------------------------------------------------------------------------- */
@@ -338,7 +250,16 @@ sonde_status sonde_h5_write(sonde_h5_file *f, const char *path, const sonde_h5_v
 {
     SONDE_TRY(check_writable(f));
     h5_enter();
-    sonde_status status = h5_put(f->id, path, value, axes, false);
+    sonde_status status = h5_put(f->id, path, value, axes, H5_NEW);
+    h5_leave();
+    return within(f, status);
+}
+
+sonde_status sonde_h5_append(sonde_h5_file *f, const char *path, const sonde_h5_value *value, const char *const *axes)
+{
+    SONDE_TRY(check_writable(f));
+    h5_enter();
+    sonde_status status = h5_append(f->id, path, value, axes);
     h5_leave();
     return within(f, status);
 }

@@ -48,21 +48,24 @@ typedef struct sonde_h5_writer sonde_h5_writer;
 
 typedef struct sonde_h5_run { /* root attributes; NULL texts become "" */
     const char *path;         /* FILE */
-    bool force; /* FILE may exist: it stays until the finished file replaces it; a dead FILE.part is removed */
+    bool force; /* FILE may exist, if it is a run's: it stays until the finished file replaces it; a dead FILE.part is
+                 * removed */
     const char *name, *about, *command;
     int64_t seed, threads;
 } sonde_h5_run;
 
 /* Creates FILE.part (exclusively) and locks it. Errors, each naming the path and the way out:
- * EARG   FILE exists, without force · FILE.part of a killed run exists, without force ("sonde recover FILE.part")
+ * EARG   FILE exists, without force, or is not the file of a run · FILE.part of a killed run exists, without force
+ *        ("sonde recover FILE.part")
  * ESTATE another run is writing FILE.part
  * EIO    the folder is missing or not writable, the disk is full, … */
 sonde_status sonde_h5_writer_open(sonde_h5_writer **out, const sonde_h5_run *run);
 
 /* A dataset "/run/params", "/arrays/w": before start it goes into FILE.part, afterwards into FILE.side within 2 s and
  * into FILE when it is finished, replacing one of that path. Missing groups of the path are made. A dataset with axes
- * gets a dimension scale 1..n on each, named `axes[d]`, or NAME_axis1, … where `axes` is NULL; scales of the same name
- * and length in a group are shared. EARG for a bad path, a path inside a group of the history, or an unusable value. */
+ * gets a dimension scale 1..n on each, named `axes[d]`, or NAME_axis1, … where `axes` is NULL; none where the name is
+ * empty; scales of the same name and length in a group are shared. EARG for a bad path, a path inside a group of the
+ * history, or an unusable value. */
 sonde_status sonde_h5_writer_put(sonde_h5_writer *writer, const char *path, const sonde_h5_value *value,
                                  const char *const *axes);
 /* An attribute of "/", of a group or of a dataset put; what does not exist at the end is made, as a group. */
@@ -89,7 +92,7 @@ bool sonde_h5_writer_started(const sonde_h5_writer *writer);
 
 /* SONDE_OK, or EIO with path, reason and the `sonde recover` hint once writing has failed. No HDF5 call. */
 sonde_status sonde_h5_writer_check(sonde_h5_writer *writer);
-/* Returns when every committed row (but the last partial block of COMPRESSED groups) and FILE.side are on file. */
+/* Returns when every committed row and FILE.side are on file. */
 sonde_status sonde_h5_writer_flush(sonde_h5_writer *writer);
 
 typedef struct sonde_h5_end {
@@ -120,33 +123,48 @@ typedef struct sonde_h5_recovered {
 } sonde_h5_recovered;
 
 /* FILE.part of a killed run → FILE with status "recovered"; works on a copy, FILE.part goes only after the rename.
- * EARG: not named .part, or FILE exists without force. ESTATE: another run is writing it. EFORMAT: no sonde file, or
- * too damaged. A file of whose rows none was written yet is EFORMAT and says so. */
+ * EARG: not named .part, or FILE cannot be replaced, as for writer_open. ESTATE: another run is writing it. EFORMAT: no
+ * sonde file, or too damaged. A file of whose rows none was written yet is EFORMAT and says so. */
 sonde_status sonde_h5_recover(const char *part_path, bool force, sonde_h5_recovered *out);
 
 /* ---- plain reading and writing ------------------------------------------------------------------------- */
 
 typedef struct sonde_h5_file sonde_h5_file;
 
-/* mode "r": any HDF5 file, also a live or killed FILE.part (through SWMR); "r+": change it in place (a FILE.part is
+/* mode "r": any HDF5 file, also a live FILE.part (through SWMR) or one of a killed run (where SWMR had not begun, a copy
+ * of it in $TMPDIR or /tmp that goes by itself); "r+": change it in place (a FILE.part is
  * refused); "w": a new file, written as PATH.tmp and renamed to PATH by close, so an old PATH stays whole till then.
  * EIO, or EFORMAT for what is no HDF5 file or a damaged one. */
 sonde_status sonde_h5_open(sonde_h5_file **out, const char *path, const char *mode);
 sonde_status sonde_h5_close(sonde_h5_file *file); /* frees it in any case; NULL is fine */
 /* Frees it too, but in mode "w" nothing is left of the new file, and an old PATH stays. */
 void sonde_h5_discard(sonde_h5_file *file);
-bool sonde_h5_is_live(const sonde_h5_file *file); /* opened through SWMR: a run is writing it, or was killed */
+bool sonde_h5_is_live(const sonde_h5_file *file); /* was never closed: a run is writing it, or was killed */
+bool sonde_h5_has_writer(const sonde_h5_file *file); /* a run of ours is writing it now */
 
-typedef enum sonde_h5_kind { SONDE_H5_NOTHING, SONDE_H5_GROUP, SONDE_H5_DATASET } sonde_h5_kind;
+typedef enum sonde_h5_kind {
+    SONDE_H5_NOTHING, /* no such path or attribute (not an error), or a link that leads nowhere */
+    SONDE_H5_GROUP,
+    SONDE_H5_DATASET,
+    SONDE_H5_ATTRIBUTE,
+} sonde_h5_kind;
+typedef enum sonde_h5_link { SONDE_H5_HARD, SONDE_H5_SOFT, SONDE_H5_EXTERNAL } sonde_h5_link;
 typedef struct sonde_h5_info {
-    sonde_h5_kind kind;   /* NOTHING: no such path (not an error), or a link that leads nowhere */
-    sonde_h5_type type;   /* of a dataset */
-    char type_name[24];   /* "float32", "uint8", "string", "compound", … as stored */
+    sonde_h5_kind kind;
+    sonde_h5_link link;   /* what the last part of the path is */
+    int64_t links;        /* hard links to the object: 1 as a rule */
+    /* Of a dataset or an attribute: */
+    sonde_h5_type type;
+    char type_name[24];   /* "float32", "uint8", "compound", … as stored; "string" is UTF-8 of variable length, others
+                           * are "string(ascii)" and "string(12)" */
+    bool is_null;         /* holds nothing, not even a shape */
     int ndim;
     int64_t shape[SONDE_H5_DIMS];
+    bool grows;           /* its first axis has no limit */
     bool is_scale;        /* a dimension scale */
 } sonde_h5_info;
 sonde_status sonde_h5_inspect(sonde_h5_file *file, const char *path, sonde_h5_info *out);
+sonde_status sonde_h5_inspect_attribute(sonde_h5_file *file, const char *path, const char *name, sonde_h5_info *out);
 
 /* Names in a group, in creation order where the file tracked it, else by name: 1-D TEXT. */
 sonde_status sonde_h5_list(sonde_h5_file *file, const char *group, sonde_h5_value *out);
@@ -166,6 +184,11 @@ sonde_status sonde_h5_read_attribute(sonde_h5_file *file, const char *path, cons
  * mode "r". */
 sonde_status sonde_h5_write(sonde_h5_file *file, const char *path, const sonde_h5_value *value,
                             const char *const *axes);
+/* Appends the value along the first axis; the other axes must be equal. Makes the dataset, as write does, where there is
+ * none; only such datasets grow. The first axis's own numbers must be appended before, unless they just count 1..n:
+ * then they count on. EARG if it does not fit, EDTYPE for text to numbers, fractions to integers; ESTATE in mode "r". */
+sonde_status sonde_h5_append(sonde_h5_file *file, const char *path, const sonde_h5_value *value,
+                             const char *const *axes);
 /* Sets an attribute, replacing one of that name; makes a missing path as a group. */
 sonde_status sonde_h5_write_attribute(sonde_h5_file *file, const char *path, const char *name,
                                       const sonde_h5_value *value);

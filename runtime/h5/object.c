@@ -94,15 +94,15 @@ sonde_status h5_names(hid_t group, sonde_h5_value *out)
 
 /* ---- attributes ---------------------------------------------------------------------------------------- */
 
-static hid_t space_of(const sonde_h5_value *value)
+static hid_t space_of(const sonde_h5_value *value, bool grows)
 {
-    hsize_t dims[SONDE_H5_DIMS];
-    for (int d = 0; d < value->ndim; d++) dims[d] = (hsize_t)value->shape[d];
-    return value->ndim ? H5Screate_simple(value->ndim, dims, NULL) : H5Screate(H5S_SCALAR);
+    hsize_t dims[SONDE_H5_DIMS], most[SONDE_H5_DIMS];
+    for (int d = 0; d < value->ndim; d++) dims[d] = most[d] = (hsize_t)value->shape[d];
+    if (grows) most[0] = H5S_UNLIMITED;
+    return value->ndim ? H5Screate_simple(value->ndim, dims, most) : H5Screate(H5S_SCALAR);
 }
 
-/* The bytes to write: the value's own, or for text a cleaned copy that the caller frees. */
-static sonde_status writable(const sonde_h5_value *value, sonde_h5_value *clean, const void **data)
+sonde_status h5_writable(const sonde_h5_value *value, sonde_h5_value *clean, const void **data)
 {
     *clean = (sonde_h5_value){ 0 };
     *data = value->data;
@@ -116,14 +116,14 @@ sonde_status h5_set_attribute(hid_t object, const char *name, const sonde_h5_val
 {
     SONDE_TRY(h5_value_check(value, name));
     scoped hid_t type = h5_stored_type(value->type);
-    scoped hid_t space = space_of(value);
+    scoped hid_t space = space_of(value, false);
     if (H5Aexists(object, name) > 0) H5Adelete(object, name);
     scoped hid_t attribute = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
     if (attribute < 0) return h5_fail(SONDE_EIO, "attribute '%s' cannot be made", name);
     if (sonde_h5_value_count(value) == 0) return SONDE_OK;
     sonde_h5_value clean;
     const void *data;
-    SONDE_TRY(writable(value, &clean, &data));
+    SONDE_TRY(h5_writable(value, &clean, &data));
     herr_t written = H5Awrite(attribute, type, data);
     sonde_h5_value_free(&clean);
     return written < 0 ? h5_fail(SONDE_EIO, "attribute '%s' cannot be written", name) : SONDE_OK;
@@ -147,8 +147,21 @@ sonde_status h5_put_attribute(hid_t file, const char *path, const char *name, co
 
 /* ---- datasets ------------------------------------------------------------------------------------------ */
 
+/* The creation list of a value's dataset; growing along its first axis, in chunks of about 64 KiB. */
+static hid_t layout_of(const sonde_h5_value *value, bool grows)
+{
+    hid_t list = H5Pcreate(H5P_DATASET_CREATE);
+    if (list < 0 || !grows) return list;
+    hsize_t chunk[SONDE_H5_DIMS], bytes = h5_element_size(value->type);
+    for (int d = 1; d < value->ndim; d++) bytes *= chunk[d] = value->shape[d] > 0 ? (hsize_t)value->shape[d] : 1;
+    chunk[0] = bytes < 64 ? 1024 : bytes < 64 << 10 ? (64 << 10) / bytes : 1;
+    if (H5Pset_chunk(list, value->ndim, chunk) >= 0) return list;
+    H5Pclose(list);
+    return H5I_INVALID_HID;
+}
+
 /* Opens the scale `name` of this length, or makes one 1..n. */
-static sonde_status ensure_scale(hid_t group, const char *name, int64_t length, hid_t *out)
+static sonde_status ensure_scale(hid_t group, const char *name, int64_t length, bool grows, hid_t *out)
 {
     if (H5Lexists(group, name, H5P_DEFAULT) > 0) {
         scoped hid_t there = H5Dopen2(group, name, H5P_DEFAULT);
@@ -166,39 +179,46 @@ static sonde_status ensure_scale(hid_t group, const char *name, int64_t length, 
     int64_t *number = sonde_alloc((size_t)length * sizeof *number + 1);
     if (!number) return SONDE_ENOMEM;
     for (int64_t i = 0; i < length; i++) number[i] = i + 1;
-    hsize_t n = (hsize_t)length;
-    scoped hid_t space = H5Screate_simple(1, &n, NULL);
-    scoped hid_t scale = H5Dcreate2(group, name, H5T_NATIVE_INT64, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    bool ok = scale >= 0 && H5DSset_scale(scale, name) >= 0 &&
-              (length == 0 || H5Dwrite(scale, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, number) >= 0);
+    sonde_h5_value count = { .type = SONDE_H5_I64, .ndim = 1, .shape = { length }, .data = number };
+    sonde_status status = h5_new_dataset(group, name, &count, grows, out);
     sonde_free(number);
-    if (!ok) return h5_fail(SONDE_EIO, "axis '%s' cannot be written", name);
-    *out = scale;
-    scale = H5I_INVALID_HID;
-    return SONDE_OK;
+    SONDE_TRY(status);
+    return H5DSset_scale(*out, name) < 0 ? h5_fail(SONDE_EIO, "axis '%s' cannot be made", name) : SONDE_OK;
 }
 
 static sonde_status attach_scales(hid_t group, hid_t dataset, const char *name, const sonde_h5_value *value,
-                                  const char *const *axes)
+                                  const char *const *axes, bool grows)
 {
     for (int d = 0; d < value->ndim; d++) {
         char numbered[1024];
         snprintf(numbered, sizeof numbered, "%s_axis%d", name, d + 1);
         const char *axis = axes && axes[d] ? axes[d] : numbered;
+        if (!*axis) continue;
         if (value->ndim == 1 && !strcmp(axis, name)) /* a coordinate of its own axis */
             return H5DSset_scale(dataset, name) < 0 ? h5_fail(SONDE_EIO, "axis '%s' cannot be made", name) : SONDE_OK;
         scoped hid_t scale = H5I_INVALID_HID;
-        SONDE_TRY(ensure_scale(group, axis, value->shape[d], &scale));
+        SONDE_TRY(ensure_scale(group, axis, value->shape[d], grows && d == 0, &scale));
         if (H5DSattach_scale(dataset, scale, (unsigned)d) < 0)
             return h5_fail(SONDE_EIO, "axis '%s' cannot be attached", axis);
     }
     return SONDE_OK;
 }
 
-static herr_t detach(hid_t dataset, unsigned axis, hid_t scale, void *context)
+static herr_t take_scale(hid_t dataset, unsigned axis, hid_t scale, void *context)
 {
-    (void)context;
-    return H5DSdetach_scale(dataset, scale, axis) < 0 ? -1 : 1;
+    (void)dataset, (void)axis;
+    hid_t *first = context;
+    if (*first < 0 && H5Iinc_ref(scale) > 0) *first = scale;
+    return 0; /* to stop here would leave the id open for ever */
+}
+
+hid_t h5_first_scale(hid_t dataset, int axis)
+{
+    hid_t scale = H5I_INVALID_HID;
+    if (H5DSget_num_scales(dataset, (unsigned)axis) > 0)
+        H5DSiterate_scales(dataset, (unsigned)axis, NULL, take_scale, &scale);
+    h5_forget_reason();
+    return scale;
 }
 
 /* Removes a dataset without leaving references to it in its scales. */
@@ -208,21 +228,24 @@ static void remove_dataset(hid_t group, const char *name)
     scoped hid_t space = dataset < 0 ? dataset : H5Dget_space(dataset);
     int ndim = space < 0 ? 0 : H5Sget_simple_extent_ndims(space);
     for (int d = 0; d < ndim; d++)
-        while (H5DSget_num_scales(dataset, (unsigned)d) > 0)
-            if (H5DSiterate_scales(dataset, (unsigned)d, NULL, detach, NULL) <= 0) break;
+        for (bool more = true; more;) {
+            scoped hid_t scale = h5_first_scale(dataset, d);
+            more = scale >= 0 && H5DSdetach_scale(dataset, scale, (unsigned)d) >= 0;
+        }
     H5Ldelete(group, name, H5P_DEFAULT);
 }
 
-sonde_status h5_new_dataset(hid_t group, const char *name, const sonde_h5_value *value, hid_t *out)
+sonde_status h5_new_dataset(hid_t group, const char *name, const sonde_h5_value *value, bool grows, hid_t *out)
 {
     scoped hid_t type = h5_stored_type(value->type);
-    scoped hid_t space = space_of(value);
-    scoped hid_t dataset = H5Dcreate2(group, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    scoped hid_t space = space_of(value, grows);
+    scoped hid_t layout = layout_of(value, grows);
+    scoped hid_t dataset = H5Dcreate2(group, name, type, space, H5P_DEFAULT, layout, H5P_DEFAULT);
     if (dataset < 0) return h5_fail(SONDE_EIO, "dataset '%s' cannot be made", name);
     if (sonde_h5_value_count(value) > 0) {
         sonde_h5_value clean;
         const void *data;
-        SONDE_TRY(writable(value, &clean, &data));
+        SONDE_TRY(h5_writable(value, &clean, &data));
         herr_t written = H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data);
         sonde_h5_value_free(&clean);
         if (written < 0) return h5_fail(SONDE_EIO, "dataset '%s' cannot be written", name);
@@ -232,22 +255,49 @@ sonde_status h5_new_dataset(hid_t group, const char *name, const sonde_h5_value 
     return SONDE_OK;
 }
 
-sonde_status h5_put(hid_t file, const char *path, const sonde_h5_value *value, const char *const *axes, bool replace)
+/* Opens or makes the group that `path` lies in; *name is its last part. */
+static sonde_status open_parent(hid_t file, const char *path, hid_t *group, const char **name)
 {
     SONDE_TRY(h5_check_path(path));
-    SONDE_TRY(h5_value_check(value, path));
     const char *slash = strrchr(path, '/');
     if (!slash[1]) return sonde_fail(SONDE_EARG, "a dataset needs a name, got path '%s'", path);
     char parent[1024];
     snprintf(parent, sizeof parent, "%.*s", (int)(slash - path), path);
-    scoped hid_t group = h5_ensure_group(file, parent);
-    if (group < 0) return h5_fail(SONDE_EIO, "group '%s' cannot be made", parent);
-    if (H5Lexists(group, slash + 1, H5P_DEFAULT) > 0) {
-        if (!replace || h5_kind(group, slash + 1) != SONDE_H5_DATASET)
+    *name = slash + 1;
+    *group = h5_ensure_group(file, parent);
+    return *group < 0 ? h5_fail(SONDE_EIO, "group '%s' cannot be made", parent) : SONDE_OK;
+}
+
+/* Puts a new scalar where the old one is; false if that is none, or of another type. */
+static bool overwrite(hid_t dataset, const sonde_h5_value *value)
+{
+    scoped hid_t stored = dataset < 0 ? dataset : H5Dget_type(dataset);
+    scoped hid_t wanted = h5_stored_type(value->type);
+    scoped hid_t there = dataset < 0 ? dataset : H5Dget_space(dataset);
+    scoped hid_t space = space_of(value, false);
+    if (stored < 0 || there < 0 || H5Tequal(stored, wanted) <= 0 || H5Sextent_equal(there, space) <= 0) return false;
+    sonde_h5_value clean;
+    const void *data;
+    if (h5_writable(value, &clean, &data) != SONDE_OK) return false;
+    bool ok = H5Dwrite(dataset, wanted, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
+    sonde_h5_value_free(&clean);
+    return ok;
+}
+
+sonde_status h5_put(hid_t file, const char *path, const sonde_h5_value *value, const char *const *axes, h5_put_how how)
+{
+    const char *name;
+    scoped hid_t group = H5I_INVALID_HID;
+    SONDE_TRY(h5_value_check(value, path));
+    SONDE_TRY(open_parent(file, path, &group, &name));
+    if (H5Lexists(group, name, H5P_DEFAULT) > 0) {
+        if (how != H5_REPLACE || h5_kind(group, name) != SONDE_H5_DATASET)
             return sonde_fail(SONDE_EARG, "'%s' exists already", path);
-        remove_dataset(group, slash + 1);
+        scoped hid_t old = H5Dopen2(group, name, H5P_DEFAULT);
+        if (value->ndim == 0 && overwrite(old, value)) return SONDE_OK; /* it keeps its place in the group's order */
+        remove_dataset(group, name);
     }
     scoped hid_t dataset = H5I_INVALID_HID;
-    SONDE_TRY(h5_new_dataset(group, slash + 1, value, &dataset));
-    return attach_scales(group, dataset, slash + 1, value, axes);
+    SONDE_TRY(h5_new_dataset(group, name, value, how == H5_GROWING, &dataset));
+    return attach_scales(group, dataset, name, value, axes, how == H5_GROWING);
 }

@@ -74,6 +74,16 @@ void h5_place_unlock(h5_place *place)
     place->lock = -1;
 }
 
+bool h5_is_locked(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    struct flock whole = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+    bool locked = fcntl(fd, F_OFD_GETLK, &whole) == 0 && whole.l_type == F_WRLCK;
+    close(fd);
+    return locked;
+}
+
 void h5_place_clear(const h5_place *place)
 {
     char side_new[4200];
@@ -89,14 +99,22 @@ static bool exists(const char *path)
     return lstat(path, &info) == 0;
 }
 
+sonde_status h5_check_target(const char *file, bool force)
+{
+    struct stat info;
+    if (!exists(file)) return SONDE_OK;
+    if (stat(file, &info) == 0 && !S_ISREG(info.st_mode))
+        return sonde_fail(SONDE_EARG, "'%s' exists and is not a file", file);
+    if (!h5_file_is_history(file))
+        return sonde_fail(SONDE_EARG, "'%s' exists and is not a whole file of a sonde run, so it is never replaced; "
+                                      "choose another name, or remove it yourself", file);
+    return force ? SONDE_OK : sonde_fail(SONDE_EARG, "'%s' exists already; use --force to replace it", file);
+}
+
 sonde_status h5_place_prepare(h5_place *place, bool force)
 {
     SONDE_TRY(h5_check_folder(place->file));
-    struct stat info;
-    if (stat(place->file, &info) == 0 && !S_ISREG(info.st_mode))
-        return sonde_fail(SONDE_EARG, "'%s' exists and is not a file", place->file);
-    if (exists(place->file) && !force)
-        return sonde_fail(SONDE_EARG, "'%s' exists already; use --force to replace it", place->file);
+    SONDE_TRY(h5_check_target(place->file, force));
     if (exists(place->part)) {
         SONDE_TRY(h5_place_lock(place));
         if (!force) {
@@ -133,21 +151,26 @@ static int copy_bytes(int from, int to)
     return (int)n;
 }
 
-sonde_status h5_place_copy(const h5_place *place)
+sonde_status h5_copy_file(const char *from_path, const char *to_path)
 {
-    unlink(place->tmp);
-    int from = open(place->part, O_RDONLY | O_CLOEXEC);
-    if (from < 0) return sonde_fail(SONDE_EIO, "'%s' cannot be opened: %s", place->part, strerror(errno));
-    int to = open(place->tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int from = open(from_path, O_RDONLY | O_CLOEXEC);
+    if (from < 0) return sonde_fail(SONDE_EIO, "'%s' cannot be opened: %s", from_path, strerror(errno));
+    int to = open(to_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     int failed = to < 0 || copy_bytes(from, to) < 0 ? errno : 0;
     if (to >= 0 && close(to) && !failed) failed = errno;
     close(from);
     if (!failed) return SONDE_OK;
-    unlink(place->tmp);
-    return sonde_fail(SONDE_EIO, "'%s' cannot be written: %s", place->tmp, strerror(failed));
+    if (to >= 0) unlink(to_path);
+    return sonde_fail(SONDE_EIO, "'%s' cannot be written: %s", to_path, strerror(failed));
 }
 
-static int sync_path(const char *path, int flags)
+sonde_status h5_place_copy(const h5_place *place)
+{
+    unlink(place->tmp);
+    return h5_copy_file(place->part, place->tmp);
+}
+
+int h5_sync_path(const char *path, int flags)
 {
     int fd = open(path, flags | O_CLOEXEC);
     if (fd < 0) return -1;
@@ -167,10 +190,10 @@ sonde_status h5_place_publish(const h5_place *place)
 {
     char folder[4096];
     folder_of(place->file, folder);
-    if (sync_path(place->tmp, O_RDONLY))
+    if (h5_sync_path(place->tmp, O_RDONLY))
         return sonde_fail(SONDE_EIO, "'%s' cannot be synced: %s", place->tmp, strerror(errno));
     SONDE_TRY(h5_rename(place->tmp, place->file));
-    sync_path(folder, O_RDONLY | O_DIRECTORY); /* some filesystems cannot; the rename stands anyway */
+    h5_sync_path(folder, O_RDONLY | O_DIRECTORY); /* some filesystems cannot; the rename stands anyway */
     unlink(place->part); /* before FILE.side: a FILE.side alone is known to be a leftover */
     h5_place_clear(place);
     return SONDE_OK;

@@ -13,7 +13,12 @@ sonde_h5_type h5_classify(hid_t stored, char name[static 24])
         return SONDE_H5_I64;
     case H5T_ENUM: snprintf(name, 24, "enum"); return SONDE_H5_I64;
     case H5T_FLOAT: snprintf(name, 24, "float%u", bits); return bits <= 32 ? SONDE_H5_F32 : SONDE_H5_F64;
-    case H5T_STRING: snprintf(name, 24, "string"); return SONDE_H5_TEXT;
+    case H5T_STRING:
+        if (H5Tis_variable_str(stored) <= 0)
+            snprintf(name, 24, "string(%u)", bits / 8);
+        else
+            snprintf(name, 24, H5Tget_cset(stored) == H5T_CSET_UTF8 ? "string" : "string(ascii)");
+        return SONDE_H5_TEXT;
     case H5T_COMPOUND: snprintf(name, 24, "compound"); break;
     case H5T_REFERENCE: snprintf(name, 24, "reference"); break;
     case H5T_OPAQUE: snprintf(name, 24, "opaque"); break;

@@ -8,53 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- opening what was never closed --------------------------------------------------------------------- */
-
-/* HDF5's own properties behind h5clear; private, so asked for first. */
-static bool set_private(hid_t access, const char *name)
-{
-    hbool_t yes = true;
-    return H5Pexist(access, name) > 0 && H5Pset(access, name, &yes) >= 0;
-}
-
-/* A file whose end is missing would read as zeros there. With bytes 0xff lost cells read as not measured: NaN,
- * 4294967295, and step -1, which ends the rows; lost metadata fail their checksums. */
-static sonde_status pad(const char *path, int64_t size, int64_t wanted)
-{
-    if (wanted - size > (int64_t)1 << 30)
-        return sonde_fail(SONDE_EFORMAT, "it is cut off: %lld of %lld bytes are there", (long long)size,
-                          (long long)wanted);
-    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-    char lost[1 << 16];
-    memset(lost, 0xff, sizeof lost);
-    bool ok = fd >= 0;
-    for (int64_t n; ok && size < wanted; size += n) {
-        n = wanted - size < (int64_t)sizeof lost ? wanted - size : (int64_t)sizeof lost;
-        n = write(fd, lost, (size_t)n);
-        ok = n > 0;
-    }
-    int reason = errno;
-    if (fd >= 0) close(fd);
-    return ok ? SONDE_OK : sonde_fail(SONDE_EIO, "'%s' cannot be written: %s", path, strerror(reason));
-}
-
-/* Clears the marks of a live file and sets its end, in one go: either alone loses data. */
-static sonde_status revive(const char *path)
-{
-    scoped hid_t access = h5_file_access(H5F_LIBVER_V110);
-    if (!set_private(access, "clear_status_flags") || !set_private(access, "skip_eof_check"))
-        return sonde_fail(SONDE_EIO, "this HDF5 (%s) cannot clear a file's marks; copy the file and run `h5clear -s "
-                                     "--increment=0` on the copy (both options at once)", sonde_h5_library_version());
-    scoped hid_t file = H5Fopen(path, H5F_ACC_RDWR, access);
-    if (file < 0) return h5_fail(SONDE_EFORMAT, "it is damaged beyond recovery");
-    haddr_t end = 0;
-    struct stat info;
-    if (H5Fget_eoa(file, &end) < 0 || stat(path, &info)) return h5_fail(SONDE_EFORMAT, "its end cannot be found");
-    if ((int64_t)end > (int64_t)info.st_size) SONDE_TRY(pad(path, (int64_t)info.st_size, (int64_t)end));
-    if (H5Fincrement_filesize(file, 0) < 0) return h5_fail(SONDE_EFORMAT, "its end cannot be set");
-    return SONDE_OK;
-}
-
 /* ---- trimming ------------------------------------------------------------------------------------------ */
 
 /* Opens a dataset that grows along its first axis: its rows and shape. < 0 for any other. */
@@ -195,13 +148,8 @@ static sonde_status trim_file(const char *path, trimmed *sum)
     scoped hid_t file = H5Fopen(path, H5F_ACC_RDWR, access);
     if (file < 0) return h5_fail(SONDE_EFORMAT, "it is damaged beyond recovery");
     scoped hid_t root = H5Gopen2(file, "/", H5P_DEFAULT);
-    sonde_h5_value format, names;
-    bool ours = root >= 0 && h5_read_attribute(root, "format", "it", &format) == SONDE_OK;
-    if (ours) {
-        ours = format.type == SONDE_H5_TEXT && format.ndim == 0 && !strcmp(((char **)format.data)[0], "sonde-history");
-        sonde_h5_value_free(&format);
-    }
-    if (!ours) return sonde_fail(SONDE_EFORMAT, "it is not the file of a sonde run");
+    sonde_h5_value names;
+    if (!h5_is_history(root)) return sonde_fail(SONDE_EFORMAT, "it is not the file of a sonde run");
     SONDE_TRY(h5_names(root, &names));
     sonde_status status = trim_groups(root, &names, sum);
     sonde_h5_value_free(&names);
@@ -225,8 +173,7 @@ static sonde_status check_part(h5_place *place, const char *part, bool force)
     struct stat info;
     if (stat(part, &info)) return sonde_fail(SONDE_EIO, "'%s': %s", part, strerror(errno));
     if (!S_ISREG(info.st_mode)) return sonde_fail(SONDE_EFORMAT, "'%s' is not a file", part);
-    if (!force && lstat(place->file, &info) == 0)
-        return sonde_fail(SONDE_EARG, "'%s' exists already; use --force to replace it", place->file);
+    SONDE_TRY(h5_check_target(place->file, force));
     return h5_check_folder(place->file);
 }
 
@@ -242,7 +189,7 @@ static sonde_status mend(const h5_place *place, trimmed *sum)
 {
     SONDE_TRY(h5_place_copy(place));
     h5_enter();
-    sonde_status status = revive(place->tmp);
+    sonde_status status = h5_revive(place->tmp);
     if (status == SONDE_OK) status = try_file(place->tmp);
     if (status == SONDE_OK) status = trim_file(place->tmp, sum);
     h5_leave();

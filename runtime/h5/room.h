@@ -55,9 +55,14 @@ sonde_status h5_read_attribute(hid_t object, const char *name, const char *what,
  * only (a child that flushed would spoil it). About 5 ms. (trial.c) */
 sonde_status h5_try(hid_t file, const char *what);
 
+/* Clears the marks of a writer and sets the file's end, in one go: either alone loses data. EFORMAT: it is damaged. Only
+ * on a copy. (revive.c) */
+sonde_status h5_revive(const char *path);
+
 /* ---- objects (object.c) -------------------------------------------------------------------------------- */
 
 sonde_h5_kind h5_kind(hid_t file, const char *path); /* follows links; NOTHING for a dead one */
+bool h5_is_history(hid_t root); /* says the root's attribute `format` that this is a run's file? (file.c) */
 /* Opens or makes the group and its parents, tracking creation order; owned. */
 hid_t h5_ensure_group(hid_t file, const char *path);
 hid_t h5_new_group(hid_t parent, const char *name);
@@ -65,11 +70,22 @@ hid_t h5_new_group(hid_t parent, const char *name);
 sonde_status h5_set_attribute(hid_t object, const char *name, const sonde_h5_value *value);
 sonde_status h5_set_text(hid_t object, const char *name, const char *text);
 sonde_status h5_put_attribute(hid_t file, const char *path, const char *name, const sonde_h5_value *value);
-/* A dataset without scales; out: owned. */
-sonde_status h5_new_dataset(hid_t group, const char *name, const sonde_h5_value *value, hid_t *out);
-/* A dataset with scales on its axes; `replace`: one that is there goes first, else EARG. */
-sonde_status h5_put(hid_t file, const char *path, const sonde_h5_value *value, const char *const *axes, bool replace);
+/* A dataset without scales; `grows`: without a limit along its first axis. out: owned. */
+sonde_status h5_new_dataset(hid_t group, const char *name, const sonde_h5_value *value, bool grows, hid_t *out);
+/* The bytes to write: the value's own, or for text a cleaned copy, to be freed. */
+sonde_status h5_writable(const sonde_h5_value *value, sonde_h5_value *clean, const void **data);
+
+typedef enum h5_put_how {
+    H5_NEW,     /* EARG if something is there */
+    H5_GROWING, /* the same; without a limit along its first axis */
+    H5_REPLACE, /* in place of a dataset that is there */
+} h5_put_how;
+/* A dataset with scales on its axes. */
+sonde_status h5_put(hid_t file, const char *path, const sonde_h5_value *value, const char *const *axes, h5_put_how how);
+/* Appends along the first axis; makes the dataset where there is none. See sonde_h5_append. (append.c) */
+sonde_status h5_append(hid_t file, const char *path, const sonde_h5_value *value, const char *const *axes);
 sonde_status h5_check_path(const char *path); /* "/a/b": absolute, no empty, "." or ".." part */
+hid_t h5_first_scale(hid_t dataset, int axis); /* the first dimension scale of an axis, owned; < 0 if there is none */
 /* Names in a group in creation order where tracked. */
 sonde_status h5_names(hid_t group, sonde_h5_value *out);
 
@@ -140,7 +156,7 @@ sonde_status h5_side_drain(h5_side *side, hid_t file);
 /* Makes in `file` what a file written by h5_side_write holds. */
 sonde_status h5_side_merge(hid_t file, const char *path);
 
-/* ---- files on disk (place.c); none of these enters HDF5 ------------------------------------------------ */
+/* ---- files on disk (place.c); those that look into FILE enter the room by themselves ------------------- */
 
 typedef struct h5_place {
     char file[4096], part[4096], side[4096], tmp[4096];
@@ -148,14 +164,21 @@ typedef struct h5_place {
 } h5_place;
 
 sonde_status h5_place_init(h5_place *place, const char *file); /* names only; EARG: empty, too long, ends in '/' */
-/* Everything that must hold before FILE.part is made; with `force` a dead FILE.part is removed. */
+bool h5_file_is_history(const char *path); /* a whole file of a run? (file.c) Looks into it */
+/* EARG where FILE cannot be replaced: it exists, without force, or is not the file of a run, force or not. Looks into
+ * FILE. */
+sonde_status h5_check_target(const char *file, bool force);
+/* Everything that must hold before FILE.part is made; with `force` a dead FILE.part is removed. Looks into FILE. */
 sonde_status h5_place_prepare(h5_place *place, bool force);
 void h5_place_clear(const h5_place *place);    /* removes FILE.side and FILE.tmp; the lock must be held */
 sonde_status h5_place_lock(h5_place *place);   /* takes the lock on FILE.part; ESTATE if another holds it */
 void h5_place_unlock(h5_place *place);
+bool h5_is_locked(const char *path); /* by a run of any process, this one too */
+sonde_status h5_copy_file(const char *from, const char *to); /* `to` must not exist; nothing of it is left on failure */
 sonde_status h5_place_copy(const h5_place *place);    /* FILE.part → a new FILE.tmp */
 /* Syncs FILE.tmp, renames it to FILE, syncs the folder, removes the rest. */
 sonde_status h5_place_publish(const h5_place *place);
+int h5_sync_path(const char *path, int flags); /* as open takes them; -1 with errno set */
 sonde_status h5_rename(const char *from, const char *to);
 sonde_status h5_check_folder(const char *file); /* EIO: the folder of `file` is missing or not writable */
 

@@ -21,7 +21,7 @@ static sonde_status write_item(hid_t file, int64_t number, const h5_item *item)
     snprintf(name, sizeof name, "%06lld", (long long)number);
     scoped hid_t items = h5_ensure_group(file, "/items");
     scoped hid_t dataset = H5I_INVALID_HID;
-    SONDE_TRY(h5_new_dataset(items, name, &item->value, &dataset));
+    SONDE_TRY(h5_new_dataset(items, name, &item->value, false, &dataset));
     SONDE_TRY(h5_set_text(dataset, "path", item->path));
     if (item->attribute) SONDE_TRY(h5_set_text(dataset, "attribute", item->attribute));
     if (item->axes.data) SONDE_TRY(h5_set_attribute(dataset, "axes", &item->axes));
@@ -39,8 +39,8 @@ static sonde_status write_column_data(hid_t group, const h5_column *c, const cha
     }
     scoped hid_t row_set = H5I_INVALID_HID;
     scoped hid_t value_set = H5I_INVALID_HID;
-    SONDE_TRY(h5_new_dataset(group, "row", &row, &row_set));
-    return h5_new_dataset(group, "value", &value, &value_set);
+    SONDE_TRY(h5_new_dataset(group, "row", &row, false, &row_set));
+    return h5_new_dataset(group, "value", &value, false, &value_set);
 }
 
 static sonde_status write_column(hid_t file, int64_t number, const h5_column *c)
@@ -109,7 +109,7 @@ static sonde_status make_item(hid_t file, const char *path, const char *attribut
                               const sonde_h5_value *axes)
 {
     if (attribute) return h5_put_attribute(file, path, attribute, value);
-    return h5_put(file, path, value, axes->data, true);
+    return h5_put(file, path, value, axes->data, H5_REPLACE);
 }
 
 sonde_status h5_side_drain(h5_side *side, hid_t file)

@@ -25,8 +25,9 @@ static bool is_compressed(const sonde_group *group, const sonde_record_variable 
     return sonde_group_kind_of(group) == SONDE_GROUP_COMPRESSED && v->n_axes >= 2;
 }
 
-/* Chunks of about 256 KiB. Compressed ones are exactly one block long, so that each is written once; plain ones hold
- * at least 16 rows of statistics. */
+/* Plain chunks of about 256 KiB, at least 16 rows of statistics: a row more is written in place. A compressed chunk that
+ * is written twice moves and leaves its old space behind, so a compressed row has chunks of its own, of at most 50
+ * probes: it can be on file at once and is written once. They are no larger so: deflate looks 32 KiB back. */
 static void choose_chunk(const sonde_group *group, const sonde_record_variable *v, hsize_t *chunk)
 {
     bool compressed = is_compressed(group, v);
@@ -38,7 +39,7 @@ static void choose_chunk(const sonde_group *group, const sonde_record_variable *
         bytes *= length;
     }
     int64_t rows = clamp((256 << 10) / bytes, v->n_axes < 2 ? 16 : 1, 1024);
-    chunk[0] = (hsize_t)(compressed ? clamp(sonde_group_block_rows(group), 1, 1024) : rows);
+    chunk[0] = (hsize_t)(compressed ? 1 : rows);
 }
 
 static hid_t creation_list(const sonde_group *group, const sonde_record_variable *v)

@@ -22,18 +22,20 @@ static bool is_variable(hid_t type)
     return H5Tdetect_class(type, H5T_VLEN) > 0 || H5Tdetect_class(type, H5T_STRING) > 0;
 }
 
-/* The child allocates with malloc and frees nothing: it ends soon, and another thread's locks are lost to it. */
+/* The child allocates with malloc, since another thread's locks on our memory are lost to it, and leaves texts where
+ * they are: it ends soon. Ids are closed: HDF5 goes through all that are open for each attribute. */
 static herr_t read_attribute(hid_t object, const char *name, const H5A_info_t *info, void *context)
 {
     (void)info, (void)context;
-    hid_t attribute = H5Aopen(object, name, H5P_DEFAULT);
-    hid_t stored = attribute < 0 ? attribute : H5Aget_type(attribute);
-    hid_t space = attribute < 0 ? attribute : H5Aget_space(attribute);
+    scoped hid_t attribute = H5Aopen(object, name, H5P_DEFAULT);
+    scoped hid_t stored = attribute < 0 ? attribute : H5Aget_type(attribute);
+    scoped hid_t space = attribute < 0 ? attribute : H5Aget_space(attribute);
     if (stored < 0 || space < 0 || !is_variable(stored)) return 0;
-    hid_t type = H5Tget_native_type(stored, H5T_DIR_DEFAULT);
+    scoped hid_t type = H5Tget_native_type(stored, H5T_DIR_DEFAULT);
     hssize_t n = H5Sget_simple_extent_npoints(space);
     void *data = n > 0 && type >= 0 ? calloc((size_t)n, H5Tget_size(type)) : NULL;
     if (data) H5Aread(attribute, type, data);
+    free(data);
     return 0;
 }
 
@@ -46,7 +48,7 @@ static void read_slabs(hid_t dataset, hid_t type, hid_t space, int ndim, const h
     for (start[0] = 0; start[0] < shape[0]; start[0] += rows) {
         alarm(SECONDS_FOR_EACH);
         count[0] = shape[0] - start[0] < rows ? shape[0] - start[0] : rows;
-        hid_t memory = H5Screate_simple(ndim, count, NULL);
+        scoped hid_t memory = H5Screate_simple(ndim, count, NULL);
         H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL);
         void *data = calloc((size_t)(count[0] * row), H5Tget_size(type));
         if (!data || H5Dread(dataset, type, memory, space, H5P_DEFAULT, data) < 0) return;
@@ -57,9 +59,10 @@ static void read_slabs(hid_t dataset, hid_t type, hid_t space, int ndim, const h
 
 static void read_variable_dataset(hid_t dataset)
 {
-    hid_t stored = H5Dget_type(dataset), space = H5Dget_space(dataset);
+    scoped hid_t stored = H5Dget_type(dataset);
+    scoped hid_t space = H5Dget_space(dataset);
     if (stored < 0 || space < 0 || !is_variable(stored)) return;
-    hid_t type = H5Tget_native_type(stored, H5T_DIR_DEFAULT);
+    scoped hid_t type = H5Tget_native_type(stored, H5T_DIR_DEFAULT);
     hsize_t shape[H5S_MAX_RANK] = { 1 };
     int ndim = H5Sget_simple_extent_dims(space, shape, NULL);
     if (type < 0 || ndim < 0 || H5Sget_simple_extent_type(space) == H5S_NULL) return;
@@ -94,7 +97,7 @@ static herr_t read_object(hid_t parent, const char *name, const H5L_info_t *link
 {
     if (link && link->type != H5L_TYPE_HARD) return 0;
     alarm(SECONDS_FOR_EACH);
-    hid_t object = H5Oopen(parent, name, H5P_DEFAULT);
+    scoped hid_t object = H5Oopen(parent, name, H5P_DEFAULT);
     if (object < 0) return 0;
     hsize_t at = 0;
     H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_NATIVE, &at, read_attribute, NULL);
@@ -102,7 +105,6 @@ static herr_t read_object(hid_t parent, const char *name, const H5L_info_t *link
     at = 0;
     if (H5Iget_type(object) == H5I_GROUP && is_new(context, object))
         H5Literate(object, H5_INDEX_NAME, H5_ITER_NATIVE, &at, read_object, context);
-    H5Oclose(object);
     return 0;
 }
 

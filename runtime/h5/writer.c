@@ -15,7 +15,7 @@ static sonde_status set_root(hid_t file, const sonde_h5_run *run)
         { "format", "sonde-history" }, { "format_version", "1.0" },   { "name", run->name },
         { "about", run->about },       { "status", "running" },       { "error", "" },
         { "created", created },        { "producer", "sonde " SONDE_VERSION }, { "command", run->command },
-        { "default", "weight_grad" },
+        { "default", "" },
     };
     const int64_t no_steps = 0;
     const double no_seconds = 0;
@@ -163,33 +163,27 @@ static sonde_status create_tables(sonde_h5_writer *w, const sonde_history *histo
     return SONDE_OK;
 }
 
+/* The group that viewers (H5Web, silx) open first: the weights' gradients if they are measured. */
+static sonde_status set_default(hid_t file, const sonde_history *history)
+{
+    static const char *const wanted[] = { "weight_grad", "metrics" };
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        if (!sonde_history_find(history, wanted[i])) continue;
+        scoped hid_t root = H5Gopen2(file, "/", H5P_DEFAULT);
+        return h5_set_text(root, "default", wanted[i]);
+    }
+    return SONDE_OK;
+}
+
 static sonde_status create_structure(sonde_h5_writer *w, const sonde_history *history, bool swmr)
 {
     SONDE_TRY(create_tables(w, history));
+    SONDE_TRY(set_default(w->file, history));
     SONDE_TRY(h5_side_drain(w->side, w->file));
     if (H5Fflush(w->file, H5F_SCOPE_LOCAL) < 0) return h5_fail(SONDE_EIO, "flushing failed");
     if (swmr && H5Fstart_swmr_write(w->file) < 0) return h5_fail(SONDE_EIO, "SWMR cannot be started");
     return SONDE_OK;
 }
-
-sonde_status sonde_h5_writer_start(sonde_h5_writer *w, sonde_history *history)
-{
-    SONDE_TRY(check_open(w));
-    if (w->history) return sonde_fail(SONDE_ESTATE, "'%s': writing has started already", w->place.file);
-    SONDE_TRY(sonde_history_freeze(history));
-    SONDE_TRY(h5_side_check(w->side, history));
-    w->history = history;
-    h5_enter();
-    sonde_status status = create_structure(w, history, true);
-    h5_leave();
-    if (status == SONDE_OK) status = h5_writer_start_thread(w);
-    w->started = status == SONDE_OK;
-    if (w->started) return SONDE_OK;
-    h5_writer_die(w);
-    return status;
-}
-
-/* ---- ending -------------------------------------------------------------------------------------------- */
 
 /* Closes FILE.part so that it is whole; of a writer that has failed, only forgets it. */
 static sonde_status close_part(sonde_h5_writer *w)
@@ -209,6 +203,29 @@ static sonde_status close_part(sonde_h5_writer *w)
     h5_leave();
     return status;
 }
+
+sonde_status sonde_h5_writer_start(sonde_h5_writer *w, sonde_history *history)
+{
+    SONDE_TRY(check_open(w));
+    if (w->history) return sonde_fail(SONDE_ESTATE, "'%s': writing has started already", w->place.file);
+    SONDE_TRY(sonde_history_freeze(history));
+    SONDE_TRY(h5_side_check(w->side, history));
+    w->history = history;
+    h5_enter();
+    sonde_status status = create_structure(w, history, true);
+    h5_leave();
+    if (status == SONDE_OK) {
+        w->started = true;
+        if (h5_writer_start_thread(w) == SONDE_OK) return SONDE_OK;
+        w->started = false;
+    }
+    h5_writer_die(w);
+    close_part(w);
+    w->history = NULL;
+    return sonde_h5_writer_check(w);
+}
+
+/* ---- ending -------------------------------------------------------------------------------------------- */
 
 static void drain_unstarted(sonde_h5_writer *w)
 {

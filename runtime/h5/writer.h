@@ -14,7 +14,7 @@ struct sonde_h5_writer {
     h5_table *tables;        /* one per group of the history */
     int n_tables;
     h5_side *side;
-    bool started, ended;     /* rows can be in FILE.part; finish was called, well or not */
+    bool started, ended;     /* rows may be in FILE.part; finish was called, well or not */
 
     bool has_thread;
     pthread_t thread;

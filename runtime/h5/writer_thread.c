@@ -1,22 +1,26 @@
 /* The one thread that writes a run file: takes rows from the history, data before step, and rewrites FILE.side.
  *
- * Statistics are written when a block is full or PERIOD has passed, compressed groups block by block, FILE.side once
- * per PERIOD if it changed: so everything but a histogram's open block is on file two seconds after it happened. */
+ * Rows are written when a block is full or PERIOD has passed, FILE.side once per PERIOD if it changed: so everything is
+ * on file two seconds after it happened. HDF5 flushes to the kernel only, which survives a killed process, not a power
+ * cut: every SYNC_PERIOD the disk is asked to catch up (some milliseconds of this thread). */
 #include "h5/writer.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-static const double PERIOD = 1.0; /* seconds */
+static const double PERIOD = 1.0, SYNC_PERIOD = 30.0; /* seconds */
 
 void h5_writer_die(sonde_h5_writer *w)
 {
     if (atomic_load(&w->failed)) return;
-    snprintf(w->failure, sizeof w->failure,
-             "'%.500s': %.600s; nothing more is written, what was is safe: mend the cause, then `sonde recover %.500s`",
-             w->place.part, sonde_message(), w->place.part);
+    int n = snprintf(w->failure, sizeof w->failure, "'%.500s': %.600s", w->place.part, sonde_message());
+    if (w->started)
+        snprintf(w->failure + n, sizeof w->failure - (size_t)n, "; nothing more is written, what was is safe: mend the "
+                 "cause, then `sonde recover %.500s`", w->place.part);
     if (w->history) sonde_history_fail(w->history, SONDE_EIO, w->failure);
     pthread_mutex_lock(&w->mutex);
     atomic_store(&w->failed, true);
@@ -27,23 +31,22 @@ void h5_writer_die(sonde_h5_writer *w)
 /* ---- one round ----------------------------------------------------------------------------------------- */
 
 typedef struct round {
-    bool due;  /* write partial blocks of plain groups and FILE.side too */
-    bool last; /* … and of compressed groups */
+    bool due;  /* write partial blocks and FILE.side too */
+    bool last; /* leave nothing */
 } round;
 
-/* At most one block of a group; *more if another full one is waiting. The room is held for this block only. */
+/* At most one block of a group; *more if the next one is waiting too. The room is held for this block only. */
 static sonde_status write_block(h5_table *table, sonde_group *group, round r, bool *more)
 {
     sonde_record_run run = sonde_group_pending(group);
-    bool partial = sonde_group_kind_of(group) == SONDE_GROUP_PLAIN ? r.due : r.last;
-    if (run.n == 0 || (!run.fills_block && !partial)) return SONDE_OK;
+    if (run.n == 0 || (!run.fills_block && !r.due)) return SONDE_OK;
     h5_enter();
     sonde_status status = h5_table_append(table, &run);
     h5_leave();
     if (status != SONDE_OK) return status;
     sonde_group_taken(group, run.n);
     run = sonde_group_pending(group);
-    *more = *more || run.fills_block || (r.last && run.n > 0);
+    *more = *more || run.fills_block || (r.due && run.n > 0);
     return SONDE_OK;
 }
 
@@ -78,15 +81,25 @@ static round wait_for_work(sonde_h5_writer *w, double next, bool more, uint64_t 
     return r;
 }
 
+static sonde_status sync_disk(sonde_h5_writer *w, double *next)
+{
+    if (sonde_clock() < *next) return SONDE_OK;
+    int failed = fdatasync(w->place.lock) ? errno : 0; /* any descriptor of FILE.part will do */
+    *next = sonde_clock() + SYNC_PERIOD;
+    if (failed == EIO || failed == ENOSPC || failed == EDQUOT)
+        return sonde_fail(SONDE_EIO, "syncing failed: %s", strerror(failed));
+    return SONDE_OK; /* other failures: this filesystem cannot sync */
+}
+
 static void *run_thread(void *context)
 {
     sonde_h5_writer *w = context;
-    double next = sonde_clock() + PERIOD;
+    double next = sonde_clock() + PERIOD, next_sync = sonde_clock() + SYNC_PERIOD;
     bool more = false;
     for (;;) {
         uint64_t asked;
         round r = wait_for_work(w, next, more, &asked);
-        if (write_round(w, r, &more) != SONDE_OK) {
+        if (write_round(w, r, &more) != SONDE_OK || (r.due && sync_disk(w, &next_sync) != SONDE_OK)) {
             h5_writer_die(w);
             return NULL;
         }

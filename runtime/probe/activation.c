@@ -62,8 +62,11 @@ static sonde_status measure_cosine(probe_activation *out, sonde_probe *probe, co
         probe->scratch = grown;
         probe->n_scratch = columns;
     }
-    out->n_pairs = (double)rows * (double)(rows - 1);
-    out->cosine_sum = out->n_pairs * sonde_sample_cosine_kernel(t->dtype, data, rows, columns, probe->scratch);
+    int64_t n;
+    double cosine = sonde_sample_cosine_kernel(t->dtype, data, rows, columns, probe->scratch, &n);
+    if (n < 2) return SONDE_OK;
+    out->n_pairs = (double)n * (double)(n - 1);
+    out->cosine_sum = out->n_pairs * cosine;
     return SONDE_OK;
 }
 

@@ -15,7 +15,7 @@ static void take_histogram(probe_parameter *parameter, sonde_dtype dtype, const 
     parameter->has_histogram = true;
 }
 
-static void measure(probe_parameter *parameter, const sonde_tensor *gradient)
+void sonde_probe_measure_gradient(probe_parameter *parameter, const sonde_tensor *gradient)
 {
     const probe_network *network = parameter->network;
     sonde_tensor *temporary;
@@ -50,7 +50,8 @@ void sonde_probe_take_weight_histogram(probe_parameter *parameter, const sonde_t
 static void weight_gradient_arrived(void *context, const sonde_tensor *gradient)
 {
     probe_parameter *parameter = context;
-    if (parameter->network->measuring) measure(parameter, gradient);
+    if (!parameter->network->measuring || !is_listening(parameter->network)) return;
+    sonde_probe_measure_gradient(parameter, gradient);
 }
 
 /* The watcher is gone: the parameter was frozen, or we removed it. */
@@ -94,7 +95,7 @@ void sonde_probe_unwatch_parameters(probe_network *network)
 void sonde_probe_backward_begin(void *context)
 {
     sonde_probe *probe = context;
-    probe->n_backwards++;
+    probe->n_backwards += !probe->sampling;
     for (int i = 0; i < probe->n_networks; i++) {
         probe_network *network = probe->networks[i];
         if (network->n_unwatched == 0) continue;
@@ -106,10 +107,11 @@ void sonde_probe_backward_begin(void *context)
 void sonde_probe_backward_end(void *context, sonde_status status)
 {
     sonde_probe *probe = context;
-    if (probe->n_backwards < 2) return;
+    for (int i = 0; i < probe->n_networks; i++) sonde_probe_effective_backward_end(probe->networks[i]);
+    if (probe->sampling || probe->n_backwards < 2) return;
     for (int i = 0; i < probe->n_networks; i++) {
         const probe_network *network = probe->networks[i];
-        for (int k = 0; network->measuring && k < network->n_parameters; k++) {
+        for (int k = 0; network->measuring && !network->fixed && k < network->n_parameters; k++) {
             probe_parameter *parameter = &network->parameters[k];
             if (!parameter->has_gradient) continue;
             const sonde_tensor *gradient = sonde_grad(parameter->tensor);
@@ -117,7 +119,7 @@ void sonde_probe_backward_end(void *context, sonde_status status)
                 parameter->has_gradient = parameter->has_histogram = false;
                 parameter->measured = NULL;
             } else if (gradient != parameter->measured || gradient->storage->version != parameter->measured_version) {
-                measure(parameter, gradient);
+                sonde_probe_measure_gradient(parameter, gradient);
             }
         }
     }

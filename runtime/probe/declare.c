@@ -58,9 +58,9 @@ static const column activation_columns[] = {
     [ACTIVATION_ZERO_FRAC] = {MOMENT, "zero_frac", "share of zeros"},
     [ACTIVATION_SLOPE_RMS] = {MOMENT, "slope_rms", "root mean square slope over the largest slope"},
     [ACTIVATION_SATURATED_FRAC] = {MOMENT, "saturated_frac", "share of slopes under 5 % of the largest"},
-    [ACTIVATION_DEAD_FRAC] = {MOMENT, "dead_frac", "share of units with slope 0 for at least the last 2000 samples"},
+    [ACTIVATION_DEAD_FRAC] = {MOMENT, "dead_frac", "share of units with slope 0 for the last 2000 samples measured"},
     [ACTIVATION_IDLE_FRAC] = {MOMENT, "idle_frac", "share of units with slope 0 for every sample of the step"},
-    [ACTIVATION_SAMPLE_COSINE] = {MOMENT, "sample_cosine", "mean cosine between different samples"},
+    [ACTIVATION_SAMPLE_COSINE] = {MOMENT, "sample_cosine", "mean cosine between different samples that are not 0"},
     [ACTIVATION_N_NONFINITE] = {COUNT, "n_nonfinite", "infinite and NaN elements"},
 };
 static const column weight_columns[] = {
@@ -169,11 +169,23 @@ static void add_place(places *to, const char *name, const char *role, const prob
     to->n_elements[i] = n_elements;
 }
 
-/* A leaf that ran but needed no gradient is absent; so is an input that did not need one. */
+/* A leaf that ran but put out no numbers with a fraction is absent; where gradients are told of, so is one that needed
+ * none, and an input that did not. */
 bool sonde_probe_has_place(const probe_module *slot, sonde_probe_group group)
 {
     if (!slot->module) return slot->needed_gradient && group != SONDE_PROBE_ACTIVATION;
-    return slot->is_leaf && (slot->needed_gradient || !slot->called);
+    if (!slot->is_leaf || !slot->called) return slot->is_leaf;
+    return group == SONDE_PROBE_ACTIVATION ? slot->is_float : slot->needed_gradient;
+}
+
+/* Is it on the axis of any group that is wanted? */
+static bool has_any_place(const probe_module *slot)
+{
+    for (int g = 0; g < SONDE_PROBE_GROUP_COUNT; g++) {
+        if (!(SONDE_PROBE_BIT(g) & MODULE_GROUPS) || !wants_group(slot->network, (sonde_probe_group)g)) continue;
+        if (sonde_probe_has_place(slot, (sonde_probe_group)g)) return true;
+    }
+    return false;
 }
 
 static void collect(sonde_probe *probe, sonde_probe_group g, places *to)
@@ -192,6 +204,10 @@ static void collect(sonde_probe *probe, sonde_probe_group g, places *to)
             for (int k = 0; k < network->n_parameters; k++) {
                 const probe_parameter *slot = network->sorted_parameters[k];
                 add_place(to, slot->name, slot->role, slot->owner, sonde_tensor_numel(slot->tensor));
+            }
+            for (int k = 0; k < network->n_effective; k++) {
+                const probe_effective *slot = &network->effective[k];
+                add_place(to, slot->weight.name, slot->weight.role, slot->weight.owner, slot->n_elements);
             }
         }
     }
@@ -257,7 +273,7 @@ static void settle(probe_network *network)
     }
     for (int i = 0; i < network->n_modules; i++) {
         probe_module *slot = &network->modules[i];
-        if (sonde_probe_has_place(slot, SONDE_PROBE_ACTIVATION_GRAD)) continue;
+        if (has_any_place(slot)) continue;
         sonde_handle_remove(slot->watch);
         slot->watch = NULL;
     }

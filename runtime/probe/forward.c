@@ -9,7 +9,7 @@
 
 /* ---- calls --------------------------------------------------------------------------------------------- */
 
-static probe_call *take_call(probe_module *slot)
+probe_call *sonde_probe_call_take(probe_module *slot)
 {
     probe_call *call = slot->free_calls;
     if (call) {
@@ -25,12 +25,22 @@ static probe_call *take_call(probe_module *slot)
 }
 
 /* The watcher is gone: its gradient came, or the graph died without one. */
-static void call_done(void *context)
+void sonde_probe_call_done(void *context)
 {
     probe_call *call = context;
     call->next_free = call->module->free_calls;
     call->module->free_calls = call;
     sonde_probe_unref(call->module->network->probe);
+}
+
+void sonde_probe_call_count(probe_call *call)
+{
+    probe_module *slot = call->module;
+    if (slot->module && !call->counted && wants_group(slot->network, SONDE_PROBE_ACTIVATION)) {
+        sonde_probe_activation_pool(&slot->activation, &call->activation, !slot->has_activation);
+        slot->has_activation = true;
+    }
+    call->counted = true;
 }
 
 static void pool_gradient(probe_call *call, const void *data, sonde_dtype dtype, size_t n)
@@ -58,11 +68,8 @@ static void gradient_arrived(void *context, const sonde_tensor *gradient)
     probe_module *slot = call->module;
     probe_network *network = slot->network;
     if (network->probe->closed || !network->measuring) return;
-    if (slot->module && !call->counted && wants_group(network, SONDE_PROBE_ACTIVATION)) {
-        sonde_probe_activation_pool(&slot->activation, &call->activation, !slot->has_activation);
-        slot->has_activation = true;
-    }
-    call->counted = true;
+    sonde_probe_call_count(call);
+    if (!sonde_probe_has_place(slot, SONDE_PROBE_ACTIVATION_GRAD)) return; /* it needed none in the first step */
     sonde_tensor *temporary = NULL;
     const void *data = sonde_probe_elements(gradient, &temporary);
     if (data) pool_gradient(call, data, gradient->dtype, (size_t)sonde_tensor_numel(gradient));
@@ -72,8 +79,10 @@ static void gradient_arrived(void *context, const sonde_tensor *gradient)
 
 /* ---- watching an output -------------------------------------------------------------------------------- */
 
-static sonde_status keep_leaf_watch(sonde_probe *probe, sonde_tensor *t, probe_call *call)
+sonde_status sonde_probe_watch_tensor(sonde_probe *probe, sonde_tensor *t, sonde_grad_watcher watcher, void *context,
+                                      void (*free_context)(void *))
 {
+    if (!sonde_is_leaf(t)) return sonde_watch_grad(t, watcher, context, free_context, NULL);
     if (probe->n_leaf_watches == probe->leaf_watch_capacity) {
         int capacity = probe->leaf_watch_capacity ? 2 * probe->leaf_watch_capacity : 4;
         sonde_handle **grown = sonde_realloc(probe->leaf_watches, (size_t)capacity * sizeof *grown);
@@ -81,8 +90,7 @@ static sonde_status keep_leaf_watch(sonde_probe *probe, sonde_tensor *t, probe_c
         probe->leaf_watches = grown;
         probe->leaf_watch_capacity = capacity;
     }
-    call->on_leaf = true;
-    SONDE_TRY(sonde_watch_grad(t, gradient_arrived, call, call_done, &probe->leaf_watches[probe->n_leaf_watches]));
+    SONDE_TRY(sonde_watch_grad(t, watcher, context, free_context, &probe->leaf_watches[probe->n_leaf_watches]));
     probe->n_leaf_watches++;
     return SONDE_OK;
 }
@@ -96,17 +104,17 @@ void sonde_probe_drop_leaf_watches(sonde_probe *probe)
 static sonde_status watch_output(probe_module *slot, const sonde_tensor *in, sonde_tensor *output)
 {
     probe_network *network = slot->network;
-    probe_call *call = take_call(slot);
+    probe_call *call = sonde_probe_call_take(slot);
     if (!call) return SONDE_ENOMEM;
     sonde_status status = SONDE_OK;
     if (slot->module && wants_group(network, SONDE_PROBE_ACTIVATION)) {
         status = sonde_probe_activation_measure(&call->activation, network->probe, slot->module, in, output);
     }
+    call->on_leaf = sonde_is_leaf(output);
     if (status == SONDE_OK) {
-        status = sonde_is_leaf(output) ? keep_leaf_watch(network->probe, output, call)
-                                       : sonde_watch_grad(output, gradient_arrived, call, call_done, NULL);
+        status = sonde_probe_watch_tensor(network->probe, output, gradient_arrived, call, sonde_probe_call_done);
     }
-    if (status != SONDE_OK) call_done(call);
+    if (status != SONDE_OK) sonde_probe_call_done(call);
     return status;
 }
 
@@ -117,36 +125,55 @@ static void note_call(probe_module *slot)
     slot->order = slot->network->n_called++;
 }
 
-static bool counts(const probe_network *network)
+bool sonde_probe_counts(const probe_network *network)
 {
-    return network->root->training && sonde_grad_enabled();
+    return is_listening(network) && network->root->training && sonde_grad_enabled();
 }
 
 static void leaf_forward(void *context, sonde_module *m, const sonde_values *in, const sonde_values *out)
 {
     probe_module *slot = context;
     probe_network *network = slot->network;
-    if (!counts(network) || out->n == 0) return;
+    if (!sonde_probe_counts(network) || out->n == 0) return;
     sonde_tensor *output = out->t[0];
     slot->ndim = output->ndim;
     for (int d = 0; d < output->ndim; d++) slot->shape[d] = output->shape[d];
     if (!network->probe->declared) {
         note_call(slot);
         slot->needed_gradient |= output->requires_grad;
+        slot->is_float = sonde_dtype_is_float(output->dtype);
     }
-    if (!network->measuring || !output->requires_grad) return;
-    sonde_status status = watch_output(slot, in->n > 0 ? in->t[0] : NULL, output);
+    if (!network->measuring) return;
+    const sonde_tensor *input = in->n > 0 ? in->t[0] : NULL;
+    sonde_status status = output->requires_grad ? watch_output(slot, input, output)
+                                                : sonde_probe_pending_add(slot, input, output);
+    if (status == SONDE_OK && output->requires_grad && !network->in_forward) { /* called by itself, not by the root */
+        status = sonde_probe_pending_tie(network, 1, &output);
+    }
     if (status != SONDE_OK) sonde_probe_failed(network->probe, status);
 }
 
-static void root_forward(void *context, sonde_module *m, const sonde_values *in, const sonde_values *out)
+static sonde_status root_begins(void *context, sonde_module *m, const sonde_values *in, sonde_values *replacement,
+                                bool *replaced)
 {
-    probe_module *slot = context;
-    probe_network *network = slot->network;
-    if (!counts(network) || in->n == 0 || !in->t[0]->requires_grad) return;
-    slot->called = slot->needed_gradient = true;
-    if (!network->measuring) return;
-    sonde_status status = watch_output(slot, NULL, in->t[0]);
+    probe_network *network = context;
+    if (!sonde_probe_counts(network)) return SONDE_OK;
+    sonde_probe_pending_drop(network);
+    network->in_forward = true;
+    return SONDE_OK;
+}
+
+static void root_ends(void *context, sonde_module *m, const sonde_values *in, const sonde_values *out)
+{
+    probe_network *network = context;
+    if (!sonde_probe_counts(network)) return;
+    network->in_forward = false;
+    sonde_status status = sonde_probe_pending_tie(network, out->n, out->t);
+    if (network->names_input && in->n > 0 && in->t[0]->requires_grad) {
+        probe_module *slot = &network->modules[0];
+        slot->called = slot->needed_gradient = true;
+        if (status == SONDE_OK && network->measuring) status = watch_output(slot, NULL, in->t[0]);
+    }
     if (status != SONDE_OK) sonde_probe_failed(network->probe, status);
 }
 
@@ -155,7 +182,7 @@ static sonde_status owner_called(void *context, sonde_module *m, const sonde_val
                                  bool *replaced)
 {
     probe_module *slot = context;
-    if (counts(slot->network)) note_call(slot);
+    if (sonde_probe_counts(slot->network)) note_call(slot);
     return SONDE_OK;
 }
 
@@ -171,9 +198,9 @@ sonde_status sonde_probe_watch_modules(probe_network *network)
             SONDE_TRY(sonde_module_add_forward_pre_hook(slot->module, owner_called, slot, NULL, &slot->watch));
         }
     }
-    probe_module *input = &network->modules[0];
-    if (has_input_leaf) return SONDE_OK;
-    return sonde_module_watch(network->root, root_forward, input, NULL, &input->watch);
+    network->names_input = !has_input_leaf;
+    SONDE_TRY(sonde_module_add_forward_pre_hook(network->root, root_begins, network, NULL, &network->begin));
+    return sonde_module_watch(network->root, root_ends, network, NULL, &network->end);
 }
 
 void sonde_probe_unwatch_modules(probe_network *network)
@@ -183,4 +210,8 @@ void sonde_probe_unwatch_modules(probe_network *network)
         sonde_handle_remove(slot->watch);
         slot->watch = NULL;
     }
+    sonde_handle_remove(network->begin);
+    sonde_handle_remove(network->end);
+    network->begin = network->end = NULL;
+    sonde_probe_pending_drop(network);
 }

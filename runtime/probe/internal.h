@@ -31,6 +31,13 @@ typedef struct probe_call {
     probe_activation activation;
 } probe_call;
 
+/* Calls whose own outputs need no gradient: they count when one arrives at any output that the bundle is tied to. */
+typedef struct probe_bundle {
+    struct probe_network *network;
+    probe_call *calls;             /* by next_free */
+    int refs;                      /* one per output, one while it is being tied */
+} probe_bundle;
+
 /* A step comes by here twice, each time after megabytes of other data: what it touches lies in front, in few lines
  * of cache. */
 struct probe_module {
@@ -38,7 +45,7 @@ struct probe_module {
     sonde_module *module;          /* retained; NULL: the network's input */
     probe_call *free_calls;
     bool is_leaf, owns_parameters, is_weight_layer;
-    bool called, needed_gradient;  /* in the first step */
+    bool called, needed_gradient, is_float; /* in the first step */
     bool has_activation, has_gradient, has_histogram; /* in the open step */
     int ndim;                      /* of the newest output; -1: none yet */
     int depth;
@@ -67,9 +74,21 @@ typedef struct probe_parameter {
     sonde_moments gradient;        /* of the open step */
     sonde_update_stats update;     /* of the open step */
     probe_module *owner;
+    struct probe_parameter *same;  /* a ring: where several networks have this tensor, the next one's slot */
+    bool is_again;                 /* an earlier network has it */
     char *name;                    /* along the axis */
     const char *role;              /* what the owner calls it: the end of `name` */
 } __attribute__((aligned(64))) probe_parameter;
+
+/* A weight that a parametrisation makes: a row of the parameter groups behind the true parameters. */
+typedef struct probe_effective {
+    probe_parameter weight;        /* tensor NULL: there is one for each call; watch: of the owner's forwards */
+    int index;                     /* among the owner's parameters */
+    int64_t n_elements;
+    bool arrived, has_sum, has_norm; /* a gradient in this backward; … in the open step */
+    sonde_tensor *sum;             /* of the open step's gradients */
+    double l2_norm;
+} probe_effective;
 
 typedef struct probe_network {
     sonde_probe *probe;
@@ -83,10 +102,19 @@ typedef struct probe_network {
     probe_module **sorted_modules; /* in forward order once the groups are declared */
     probe_parameter **sorted_parameters;
     sonde_histogram *histograms_of; /* all slots' */
+    probe_effective *effective;    /* in the order of the tree */
+    int n_effective;
+    probe_module *last_list;       /* while the tree is read: the last ParametrizationList */
     int last_parameter;            /* the one the optimiser named last */
     int64_t n_called;
     int first_place[SONDE_PROBE_GROUP_COUNT]; /* of its probes along each axis; there they lie in sorted order */
     bool measuring, histograms;    /* in the open step */
+    bool fixed, sampled;           /* measured on samples of its own; … in the open step already */
+    bool names_input;              /* its input may be the probe "input" */
+    bool in_forward;               /* of the root */
+    sonde_handle *begin, *end;     /* of the root's forward */
+    probe_call *pending;           /* calls without a gradient that no output stands for yet, by next_free */
+    struct probe_aside *aside;     /* what its samples must not change, while they are measured */
     int64_t measured_step, histogram_step; /* newest step with either; 0: none */
     double measured_time;
     bool weights_finite, activations_finite; /* the gradients of the last measured step */
@@ -120,6 +148,7 @@ struct sonde_probe {
     sonde_history *history;        /* borrowed */
     sonde_dtype dtype;             /* of the moments, once declared */
     int64_t step, last_step;       /* the open one; the expected last one, 0: unknown */
+    probe_network *sampling;       /* whose samples are being measured; NULL: none */
     int n_backwards;               /* begun in this step */
     int n_networks, n_optimizers;
     probe_network **networks;
@@ -147,6 +176,13 @@ static inline bool wants_group(const probe_network *network, sonde_probe_group g
     return (network->what & SONDE_PROBE_BIT(group)) != 0;
 }
 
+/* Do forwards and backwards that happen now belong to this network's measurement? */
+static inline bool is_listening(const probe_network *network)
+{
+    const probe_network *sampling = network->probe->sampling;
+    return sampling ? sampling == network : !network->fixed;
+}
+
 /* tree.c: reading a network */
 sonde_status sonde_probe_network_new(probe_network **out, sonde_probe *probe, sonde_module *net,
                                      const sonde_probe_options *options);
@@ -156,11 +192,40 @@ void sonde_probe_network_free(probe_network *network);
 sonde_status sonde_probe_watch_modules(probe_network *network);
 void sonde_probe_unwatch_modules(probe_network *network);
 void sonde_probe_drop_leaf_watches(sonde_probe *probe);
+bool sonde_probe_counts(const probe_network *network); /* a forward that runs now */
+/* A call (one reference to the probe, until it is done); NULL: ENOMEM. */
+probe_call *sonde_probe_call_take(probe_module *slot);
+void sonde_probe_call_done(void *call);
+void sonde_probe_call_count(probe_call *call); /* its activation joins the step's pool, once */
+/* sonde_watch_grad for as long as the graph lives, on a leaf until the step ends. */
+sonde_status sonde_probe_watch_tensor(sonde_probe *probe, sonde_tensor *t, sonde_grad_watcher watcher, void *context,
+                                      void (*free_context)(void *));
 sonde_status sonde_probe_watch_parameters(probe_network *network);
 void sonde_probe_unwatch_parameters(probe_network *network);
 void sonde_probe_take_weight_histogram(probe_parameter *parameter, const sonde_tensor *gradient);
 void sonde_probe_backward_begin(void *probe);
 void sonde_probe_backward_end(void *probe, sonde_status status);
+
+/* pending.c: outputs that need no gradient */
+sonde_status sonde_probe_pending_add(probe_module *slot, const sonde_tensor *in, sonde_tensor *output);
+/* What is pending counts once a gradient arrives at one of these; forgotten if none of them needs one. */
+sonde_status sonde_probe_pending_tie(probe_network *network, int n, sonde_tensor *const *outputs);
+void sonde_probe_pending_drop(probe_network *network);
+
+void sonde_probe_measure_gradient(probe_parameter *parameter, const sonde_tensor *gradient);
+
+/* effective.c: weights made by parametrisations */
+sonde_status sonde_probe_effective_read(probe_network *network);
+void sonde_probe_effective_free(probe_network *network);
+void sonde_probe_effective_open(probe_network *network); /* a step */
+sonde_status sonde_probe_effective_watch(probe_network *network);
+void sonde_probe_effective_unwatch(probe_network *network);
+void sonde_probe_effective_backward_end(probe_network *network);
+/* The module whose tensor this ParametrizationList makes. */
+probe_module *sonde_probe_parametrized(const probe_network *network, const sonde_module *list);
+
+/* samples.c */
+void sonde_probe_samples_stop(probe_network *network); /* nothing if they are not being measured */
 
 /* probe.c */
 void sonde_probe_unref(sonde_probe *probe);

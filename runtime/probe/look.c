@@ -5,34 +5,55 @@
 
 /* ---- the norm of all gradients ------------------------------------------------------------------------- */
 
-bool sonde_probe_grad_norm(sonde_probe *probe, int net, double *norm)
+/* What was measured of this tensor's gradient in the open step, by whichever network it belongs to; NULL: nothing. */
+static const sonde_moments *measured(const probe_parameter *parameter)
 {
-    if (net < 0 || net >= probe->n_networks) return false;
-    const probe_network *network = probe->networks[net];
-    if (!network->measuring || !wants_group(network, SONDE_PROBE_WEIGHT_GRAD)) return false;
-    double largest = 0, sum = 0;
-    int n = 0;
+    const probe_parameter *one = parameter;
+    do {
+        const probe_network *network = one->network;
+        bool has_moments = !network->fixed && wants_group(network, SONDE_PROBE_WEIGHT_GRAD);
+        if (network->measuring && has_moments && one->has_gradient) return &one->gradient;
+        one = one->same;
+    } while (one != parameter);
+    return NULL;
+}
+
+/* √Σ l2² as it grows: largest · √ratios, so that no square overflows. */
+typedef struct norm_sum {
+    double largest, ratios; /* largest -1: nothing yet; not finite: it stays so */
+} norm_sum;
+
+static void add_norm(norm_sum *sum, double l2)
+{
+    if (!isfinite(sum->largest)) return;
+    if (!(l2 <= sum->largest)) {
+        double ratio = sum->largest > 0 ? sum->largest / l2 : 0;
+        *sum = (norm_sum){.largest = l2, .ratios = 1 + sum->ratios * ratio * ratio};
+    } else if (l2 > 0) {
+        sum->ratios += (l2 / sum->largest) * (l2 / sum->largest);
+    }
+}
+
+static bool add_network(norm_sum *sum, const probe_network *network)
+{
     for (int i = 0; i < network->n_parameters; i++) {
         const probe_parameter *parameter = &network->parameters[i];
-        if (!parameter->has_gradient) {
-            if (sonde_grad(parameter->tensor)) return false;
-            continue;
-        }
-        n++;
-        double l2 = sonde_moments_l2(&parameter->gradient);
-        if (!isfinite(l2)) {
-            *norm = l2;
-            return true;
-        }
-        largest = l2 > largest ? l2 : largest;
+        if (parameter->is_again) continue;
+        const sonde_moments *gradient = measured(parameter);
+        if (gradient) add_norm(sum, sonde_moments_l2(gradient));
+        else if (sonde_grad(parameter->tensor)) return false;
     }
-    if (n == 0) return false;
-    for (int i = 0; largest > 0 && i < network->n_parameters; i++) {
-        if (!network->parameters[i].has_gradient) continue;
-        double ratio = sonde_moments_l2(&network->parameters[i].gradient) / largest;
-        sum += ratio * ratio;
+    return true;
+}
+
+bool sonde_probe_grad_norm(const sonde_probe *probe, double *norm)
+{
+    norm_sum sum = {.largest = -1};
+    for (int i = 0; i < probe->n_networks; i++) {
+        if (!add_network(&sum, probe->networks[i])) return false;
     }
-    *norm = largest * sqrt(sum);
+    if (sum.largest == -1) return false;
+    *norm = sum.largest > 0 && isfinite(sum.largest) ? sum.largest * sqrt(sum.ratios) : sum.largest;
     return true;
 }
 
@@ -108,8 +129,11 @@ static int64_t count_parameters(const sonde_module *m)
 {
     int64_t n = 0;
     for (int i = 0; i < m->n_parameters; i++) {
-        if (!m->parameters[i].is_buffer && m->parameters[i].tensor) n += sonde_tensor_numel(m->parameters[i].tensor);
+        const sonde_parameter *p = &m->parameters[i];
+        if (!p->is_buffer && !p->is_computed && p->tensor) n += sonde_tensor_numel(p->tensor);
     }
+    const sonde_module *dict = m->parametrizations;
+    for (int i = 0; dict && i < dict->n_children; i++) n += count_parameters(dict->children[i].module); /* originals */
     return n;
 }
 

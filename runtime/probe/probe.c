@@ -40,8 +40,10 @@ void sonde_probe_free(sonde_probe *probe)
     probe->closed = true;
     sonde_autograd_unobserve(&probe->observer);
     for (int i = 0; i < probe->n_networks; i++) {
+        sonde_probe_samples_stop(probe->networks[i]);
         sonde_probe_unwatch_modules(probe->networks[i]);
         sonde_probe_unwatch_parameters(probe->networks[i]);
+        sonde_probe_effective_unwatch(probe->networks[i]);
     }
     for (int i = 0; i < probe->n_optimizers; i++) sonde_probe_optimizer_free(probe->optimizers[i]);
     sonde_probe_drop_leaf_watches(probe);
@@ -59,24 +61,24 @@ void sonde_probe_failed(sonde_probe *probe, sonde_status status)
 
 static bool is_measured(const probe_network *network, int64_t step)
 {
-    return (step - 1) % network->every == 0;
+    return (step - 1) % network->every == 0 || step == network->probe->last_step;
 }
 
-/* Histograms come with their cadence, and with the last step that is measured before the expected end. */
+/* Of each hist_every steps the first one measured: on the grid of hist_every if `every` divides it. */
 static bool has_histograms(const probe_network *network, int64_t step)
 {
     if (!is_measured(network, step) || !(network->what & HISTOGRAM_GROUPS)) return false;
-    int64_t last = network->probe->last_step;
-    bool is_last = last >= step && last - step < network->every;
-    return is_last || (step - 1) % network->hist_every == 0;
+    return step == network->probe->last_step || (step - 1) % network->hist_every < network->every;
 }
 
 static void open_step(probe_network *network)
 {
     int64_t step = network->probe->step;
+    network->sampled = false;
     network->measuring = is_measured(network, step);
     network->histograms = has_histograms(network, step);
     if (!network->measuring) return;
+    sonde_probe_effective_open(network);
     for (int i = 0; i < network->n_modules; i++) {
         probe_module *slot = &network->modules[i];
         slot->has_activation = slot->has_gradient = slot->has_histogram = false;
@@ -96,7 +98,9 @@ void sonde_probe_expect_end(sonde_probe *probe, int64_t last_step)
 {
     probe->last_step = last_step;
     for (int i = 0; i < probe->n_networks; i++) {
-        probe->networks[i]->histograms = has_histograms(probe->networks[i], probe->step);
+        probe_network *network = probe->networks[i];
+        if (network->measuring != is_measured(network, probe->step)) open_step(network);
+        network->histograms = has_histograms(network, probe->step);
     }
 }
 
@@ -142,8 +146,12 @@ static sonde_status check_options(const sonde_probe *probe, const sonde_module *
     return SONDE_OK;
 }
 
-static sonde_status taken(const char *name)
+static sonde_status taken(const probe_network *old, const probe_network *new, const char *name)
 {
+    if (old->root == new->root) {
+        return sonde_fail(SONDE_EARG, "this network is probed already ('%s'); a second probe of it needs a name of its "
+                          "own", name);
+    }
     return sonde_fail(SONDE_EARG, "another network has a probe '%s' already; give this one a name of its own", name);
 }
 
@@ -154,19 +162,35 @@ static bool is_probe(const probe_module *slot)
 
 static sonde_status check_names(const probe_network *old, const probe_network *new)
 {
-    for (int i = 0; i < new->n_modules; i++) {
-        for (int k = 0; is_probe(&new->modules[i]) && k < old->n_modules; k++) {
-            if (is_probe(&old->modules[k]) && strcmp(old->modules[k].name, new->modules[i].name) == 0) {
-                return taken(new->modules[i].name);
+    for (int i = 1; i <= new->n_modules; i++) { /* the input, which every network has, last */
+        const probe_module *slot = &new->modules[i % new->n_modules];
+        for (int k = 0; is_probe(slot) && k < old->n_modules; k++) {
+            if (is_probe(&old->modules[k]) && strcmp(old->modules[k].name, slot->name) == 0) {
+                return taken(old, new, slot->name);
             }
         }
     }
     for (int i = 0; i < new->n_parameters; i++) {
         for (int k = 0; k < old->n_parameters; k++) {
-            if (strcmp(old->parameters[k].name, new->parameters[i].name) == 0) return taken(new->parameters[i].name);
+            const char *name = new->parameters[i].name;
+            if (strcmp(old->parameters[k].name, name) == 0) return taken(old, new, name);
         }
     }
     return SONDE_OK;
+}
+
+/* Parameters that an earlier network has as well are linked with theirs. */
+static void link_parameters(const probe_network *old, const probe_network *new)
+{
+    for (int i = 0; i < new->n_parameters; i++) {
+        probe_parameter *parameter = &new->parameters[i];
+        for (int k = 0; !parameter->is_again && k < old->n_parameters; k++) {
+            if (old->parameters[k].tensor != parameter->tensor) continue;
+            parameter->same = old->parameters[k].same;
+            old->parameters[k].same = parameter;
+            parameter->is_again = true;
+        }
+    }
 }
 
 /* Room for one more of everything that comes per network. */
@@ -187,6 +211,7 @@ static sonde_status listen(probe_network *network)
     network->weights_finite = network->activations_finite = true;
     SONDE_TRY(sonde_probe_watch_modules(network));
     if (network->what & WEIGHT_GRAD_GROUPS) SONDE_TRY(sonde_probe_watch_parameters(network));
+    SONDE_TRY(sonde_probe_effective_watch(network));
     open_step(network);
     return SONDE_OK;
 }
@@ -205,9 +230,11 @@ sonde_status sonde_probe_attach(sonde_probe *probe, sonde_module *net, const son
     if (status != SONDE_OK) {
         sonde_probe_unwatch_modules(network);
         sonde_probe_unwatch_parameters(network);
+        sonde_probe_effective_unwatch(network);
         sonde_probe_network_free(network);
         return status;
     }
+    for (int i = 0; i < probe->n_networks; i++) link_parameters(probe->networks[i], network);
     if (out) *out = probe->n_networks;
     probe->networks[probe->n_networks++] = network;
     return SONDE_OK;

@@ -16,12 +16,20 @@
  *            module, a normalisation with its vectors included, has the depth of the last weight layer before it, 0 if
  *            there is none; a parameter has its module's depth; the network's input has 0.
  * Modules:   leaves only: modules without children that are no containers. A leaf whose output needed no gradient in
- *            the first step is absent. Where the network's input needs one, it is the probe "input" of activation_grad
- *            (layer "input", module "Input"), unless a leaf has that path already.
+ *            the first step is absent from activation_grad, one whose output was int64 from activation as well. Where
+ *            the network's input needs a gradient, it is the probe "input" of activation_grad (layer "input", module
+ *            "Input"), unless a leaf has that path already.
  * Forwards:  one counts if the network (its root) is in training mode, gradients are enabled, and a backward reaches
- *            the module's first output; it belongs to the step of that backward. Several calls pool: their elements are
- *            one sample; sample_cosine is the mean over pairs within one call (the same sample in two calls is no
- *            "different sample"). An output that two backwards reach counts once as activation, twice as gradient.
+ *            the module's first output (where that needs no gradient: an output of the root's same forward); it belongs
+ *            to the step of that backward. Several calls pool: their elements are one sample; an output that two
+ *            backwards reach counts once as activation, twice as gradient. sample_cosine is the mean over pairs within
+ *            one call (the same sample in two calls is no "different sample"); a sample whose activations are all 0 has
+ *            no direction and is left out: B of the formula counts the others. NaN where they are fewer than two.
+ * Effective: a weight that is made of others (nn/parametrize.h) has rows for its originals, which are parameters like
+ *            others (probe "h1.parametrizations.weight.original0", layer "h1", role "weight.original0"), and, after
+ *            all parameters of the network, one for what the forward uses (probe "h1.weight", role "weight.effective"):
+ *            its gradient, summed over the calls of the step, and its norm in the step's first. No optimiser moves it:
+ *            the other columns of /weight are NaN. The modules that make it have no rows and no depth.
  * Weights:   a gradient is p.grad when the step's last backward has returned. Not measured: a parameter that no
  *            backward of the step reached, or whose gradient was cleared before the last one ended. /weight tells of
  *            the last optimiser step in the row.
@@ -54,9 +62,11 @@ bool sonde_probe_group_parse(const char *name, sonde_probe_group *out);
 
 typedef struct sonde_probe_options { /* all zero: the defaults */
     const char *name;   /* prefix of this network's probes; NULL or "": none */
+    bool fixed;         /* it is measured on samples of its own, see below, not on the batches it is trained on */
     unsigned what;      /* SONDE_PROBE_BIT(…) | …; 0: all */
-    int64_t every;      /* steps with (step − 1) % every == 0 are measured; 0: 1 */
-    int64_t hist_every; /* of those, the ones with (step − 1) % hist_every == 0 have histograms; 0: 10 */
+    int64_t every;      /* steps with (step − 1) % every == 0 are measured, and the last one; 0: 1 */
+    int64_t hist_every; /* of each so many steps (1 .. n, n + 1 .. 2n, …) the first one measured has histograms; the
+                         * last step has them too; 0: 10 */
 } sonde_probe_options;
 
 /* first_step: number of the step that is open now (1; after a resume one more than the last). */
@@ -80,9 +90,10 @@ sonde_status sonde_probe_observe_optimizer(sonde_probe *probe, sonde_optimizer *
 sonde_status sonde_probe_end_step(sonde_probe *probe, double time);
 int64_t sonde_probe_step(const sonde_probe *probe); /* number of the open step */
 
-/* "The first and last rows carry histograms": histograms cannot be taken afterwards, so whoever knows the number of
- * the last step says it before that step's forward, and the last measured step up to it has them. May be said again
- * with another number (each epoch its last step: one more row of histograms); 0: unknown. */
+/* "The first and last rows carry histograms whatever their cadence": nothing can be measured afterwards, so whoever
+ * knows the number of the last step says it before that step's forward, and that step is measured, histograms included,
+ * also off the grid of `every`. May be said again with another number (each epoch its last step: one more full row);
+ * 0: unknown. */
 void sonde_probe_expect_end(sonde_probe *probe, int64_t last_step);
 /* No step will follow (an open one must have been ended before). Where the end came unexpected and the newest row
  * has no histograms, those of the parameters whose gradient is still the one measured (not clipped, not cleared) are
@@ -90,13 +101,30 @@ void sonde_probe_expect_end(sonde_probe *probe, int64_t last_step);
  * all. Before sonde_h5_writer_finish or sonde_h5_save. */
 sonde_status sonde_probe_finish(sonde_probe *probe);
 
+/* ---- fixed samples --------------------------------------------------------------------------------------- */
+
+/* A network attached as `fixed` is measured while its host runs samples of its choice through it: once in each measured
+ * step, before the weights change:
+ *     if (sonde_probe_samples_due(probe, net)) {
+ *         sonde_probe_samples_begin(probe, net);  … forward, loss, sonde_backward_aside(loss) …
+ *         sonde_probe_samples_end(probe);
+ *     }
+ * In between, its own forwards and backwards count and no other network's do. Afterwards buffers (running statistics)
+ * and the modules' random streams hold the bits they held before; what a host's layer keeps elsewhere is the host's
+ * affair. /weight tells of the optimiser's step as ever. A step without it is not measured. */
+/* True from a measured step's beginning until its samples have been measured, while the network is in training mode
+ * and gradients are enabled; in the first step also if that is not measured, for it tells the order of forward. */
+bool sonde_probe_samples_due(const sonde_probe *probe, int net);
+sonde_status sonde_probe_samples_begin(sonde_probe *probe, int net); /* ESTATE if not due; ENOMEM: nothing was begun */
+void sonde_probe_samples_end(sonde_probe *probe);                    /* nothing if none are being measured */
+
 /* ---- looking ------------------------------------------------------------------------------------------- */
 
-/* L2 norm of the open step's gradients over all parameters of network `net`, as they were when the last backward
- * returned (so before clipping), from the moments already taken. false if it cannot be told: weight_grad is not
- * measured in this step, no backward has reached the network, or some parameter holds a gradient that is not this
- * step's. */
-bool sonde_probe_grad_norm(sonde_probe *probe, int net, double *norm);
+/* L2 norm of the open step's gradients over all parameters that are observed, each once, as they were when the last
+ * backward returned (so before clipping), from the moments already taken. false if it cannot be told: a parameter holds
+ * a gradient that no network has measured in this step (every, what, fixed samples, left from an earlier step), or none
+ * has any. */
+bool sonde_probe_grad_norm(const sonde_probe *probe, double *norm);
 
 /* What the step just ended had to tell: per network and group, when gradients were finite in the measured step before
  * (or there was none) and are not now. The probe is the one nearest to the output, where backward met it first. */
@@ -118,8 +146,8 @@ typedef struct sonde_probe_layer {
     const char *module;     /* "Linear" */
     int net, depth;         /* depth 0 before the first step has ended */
     int64_t n_parameters;   /* elements of its own parameters */
-    bool absent;            /* its output needed no gradient: not on the axis */
-    int ndim;               /* of its newest output (absent: the first step's), batch included; -1: not called yet */
+    bool absent;            /* its output needed no gradient: not on the axis of activation_grad */
+    int ndim;               /* of its newest output, batch included; -1: not called yet */
     int64_t shape[SONDE_MAX_DIMS];
 } sonde_probe_layer;
 int sonde_probe_n_layers(const sonde_probe *probe);

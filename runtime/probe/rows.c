@@ -121,6 +121,12 @@ static void put_parameter(const row *r, sonde_probe_group g, int place, const pr
     if (g == SONDE_PROBE_WEIGHT_GRAD_HIST && slot->has_histogram) put_histogram(r, place, slot->histogram);
 }
 
+static void put_effective(const row *r, sonde_probe_group g, int place, const probe_effective *slot)
+{
+    put_parameter(r, g, place, &slot->weight);
+    if (g == SONDE_PROBE_WEIGHT && slot->has_norm) put_norm(r, WEIGHT_L2, place, slot->l2_norm);
+}
+
 static sonde_status put_network(const row *r, sonde_probe_group g, probe_network *network)
 {
     int place = network->first_place[g];
@@ -131,6 +137,7 @@ static sonde_status put_network(const row *r, sonde_probe_group g, probe_network
         }
     } else {
         for (int i = 0; i < network->n_parameters; i++) put_parameter(r, g, place++, network->sorted_parameters[i]);
+        for (int i = 0; i < network->n_effective; i++) put_effective(r, g, place++, &network->effective[i]);
     }
     return SONDE_OK;
 }

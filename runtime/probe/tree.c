@@ -48,6 +48,14 @@ static bool owns_parameters(const sonde_module *m)
     return false;
 }
 
+/* What makes another module's parameter is no layer: that module is. */
+static bool is_inside_parametrization(probe_network *network, const char *path, const sonde_module *m)
+{
+    const probe_module *list = network->last_list;
+    if (sonde_is_parametrization_list(m)) return true;
+    return list && strncmp(path, list->path, strlen(list->path)) == 0 && path[strlen(list->path)] == '.';
+}
+
 static sonde_status name_module(probe_module *slot, const char *path, const char *class)
 {
     slot->path = sonde_strdup(path);
@@ -62,6 +70,8 @@ static sonde_status add_module(void *context, const char *path, sonde_module *m)
     *slot = (probe_module){.network = network, .module = sonde_module_retain(m), .ndim = -1,
                            .is_leaf = m->n_children == 0 && !m->class->is_container,
                            .owns_parameters = owns_parameters(m), .is_weight_layer = is_weight_layer(m)};
+    if (is_inside_parametrization(network, path, m)) slot->is_leaf = slot->is_weight_layer = false;
+    if (sonde_is_parametrization_list(m)) network->last_list = slot;
     return name_module(slot, path, m->class->name);
 }
 
@@ -80,10 +90,17 @@ static sonde_status add_parameter(void *context, const char *path, sonde_module 
     probe_module *slot = find_owner(network, owner);
     if (!slot) return sonde_fail(SONDE_ESTATE, "parameter '%s' belongs to no module of the network", path);
     probe_parameter *parameter = &network->parameters[network->n_parameters++];
-    *parameter = (probe_parameter){.network = network, .owner = slot, .tensor = sonde_tensor_retain(p->tensor)};
+    *parameter = (probe_parameter){.network = network, .owner = slot, .tensor = sonde_tensor_retain(p->tensor),
+                                   .same = parameter};
     parameter->name = axis_name(network, path, "");
     if (!parameter->name) return SONDE_ENOMEM;
-    parameter->role = parameter->name + strlen(parameter->name) - strlen(p->name);
+    size_t role = strlen(p->name);
+    if (sonde_is_parametrization_list(owner)) { /* an original: it stands with the module it is for */
+        const char *dot = strrchr(slot->path, '.');
+        role += strlen(dot);
+        parameter->owner = sonde_probe_parametrized(network, owner);
+    }
+    parameter->role = parameter->name + strlen(parameter->name) - role;
     return SONDE_OK;
 }
 
@@ -137,7 +154,7 @@ static sonde_status read_tree(probe_network *network)
     SONDE_TRY(sonde_module_visit(network->root, add_module, network));
     SONDE_TRY(sonde_module_visit_parameters(network->root, false, add_parameter, network));
     point(network);
-    return SONDE_OK;
+    return sonde_probe_effective_read(network);
 }
 
 sonde_status sonde_probe_network_new(probe_network **out, sonde_probe *probe, sonde_module *net,
@@ -150,6 +167,7 @@ sonde_status sonde_probe_network_new(probe_network **out, sonde_probe *probe, so
     network->what = options->what ? options->what : SONDE_PROBE_ALL;
     network->every = options->every ? options->every : 1;
     network->hist_every = options->hist_every ? options->hist_every : 10;
+    network->fixed = options->fixed;
     network->name = sonde_strdup(options->name ? options->name : "");
     sonde_status status = network->name ? read_tree(network) : SONDE_ENOMEM;
     if (status != SONDE_OK) {
@@ -183,6 +201,7 @@ void sonde_probe_network_free(probe_network *network)
         sonde_tensor_release(network->parameters[i].tensor);
         sonde_free(network->parameters[i].name);
     }
+    sonde_probe_effective_free(network);
     sonde_free(network->modules);
     sonde_free(network->parameters);
     sonde_free(network->sorted_modules);

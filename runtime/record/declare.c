@@ -217,21 +217,11 @@ sonde_status sonde_group_time_column(sonde_group *g, int *out, const char *name,
 
 static int64_t clamp(int64_t x, int64_t low, int64_t high) { return x < low ? low : x > high ? high : x; }
 
-/* Rows of a block. PLAIN: about half a MiB, at least 16 rows. COMPRESSED: a block is one chunk of the file along time,
- * so that every chunk is compressed exactly once; chunks of about 256 KiB over at most 50 of the first axis read well
- * in both directions. */
+/* Rows of a block of about half a MiB; of wide rows of statistics 16 all the same, of histograms as few as one. */
 static int64_t choose_block_rows(const sonde_group *g, size_t row_bytes)
 {
-    if (g->kind == SONDE_GROUP_PLAIN) return clamp((int64_t)((512 << 10) / row_bytes), 16, 1024);
-    int64_t widest = 1;
-    for (int i = 0; i < g->n_variables; i++) {
-        const sonde_record_variable *v = &g->variables[i];
-        int64_t cells = v->cells;
-        if (v->n_axes >= 2 && g->axes[v->axes[0]].length > 50) cells = cells / g->axes[v->axes[0]].length * 50;
-        cells *= (int64_t)sonde_cell_size(v->type);
-        if (cells > widest) widest = cells;
-    }
-    return clamp((256 << 10) / widest, 1, 64);
+    bool plain = g->kind == SONDE_GROUP_PLAIN;
+    return clamp((int64_t)((512 << 10) / row_bytes), plain ? 16 : 1, plain ? 1024 : 64);
 }
 
 sonde_status sonde_group_freeze(sonde_group *g)

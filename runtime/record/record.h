@@ -67,8 +67,8 @@ sonde_status sonde_history_new(sonde_history **out);
 void sonde_history_free(sonde_history *history); /* NULL is fine; the consumer must have ended */
 
 typedef enum sonde_group_kind {
-    SONDE_GROUP_PLAIN,      /* small rows: stored as they are, on disk within 2 s */
-    SONDE_GROUP_COMPRESSED, /* histograms: stored compressed, in whole blocks; the last partial one at the end */
+    SONDE_GROUP_PLAIN,      /* noisy numbers: stored as they are */
+    SONDE_GROUP_COMPRESSED, /* histograms: what has two axes or more is stored compressed, row by row */
 } sonde_group_kind;
 
 /* EARG: a name that is empty, holds '/', or exists already. ESTATE: frozen. */
@@ -153,7 +153,7 @@ sonde_record_run sonde_group_pending(const sonde_group *group);
 sonde_record_run sonde_group_run(const sonde_group *group, int64_t first);
 const void *sonde_group_run_cells(const sonde_group *group, const sonde_record_run *run, int variable);
 void sonde_group_taken(sonde_group *group, int64_t n);
-int64_t sonde_group_block_rows(const sonde_group *group); /* rows per block; of a COMPRESSED group: rows per chunk */
+int64_t sonde_group_block_rows(const sonde_group *group); /* rows per block */
 /* The consumer cannot go on: producers that wait now, and all later rows, get this status and message. */
 void sonde_history_fail(sonde_history *history, sonde_status status, const char *message);
 

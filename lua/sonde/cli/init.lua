@@ -33,7 +33,8 @@ function cli.main(arguments)
   end
   local command = find(aliases[name] or name)
   if not command then
-    return cli.fail(require "sonde.suggest".unknown("command", name, cli.commands) .. "\nsee: sonde help", 2)
+    local names = require "sonde.cli.help".names()
+    return cli.fail(require "sonde.suggest".unknown("command", name, names) .. "\nsee: sonde help", 2)
   end
   local rest = table.move(arguments, 2, #arguments, 1, {})
   rest[0] = arguments[0]

@@ -11,7 +11,7 @@ function command.parser(parser)
   parser:argument("recipe", "The recipe: a Lua file.")
   parser:option("--set", "Set a parameter of the recipe. May be given several times."):argname("NAME=VALUE"):count("*")
   parser:option("--seed", "All random numbers follow from it (default 1)."):argname("N")
-    :convert(require "sonde.cli.parse".whole(0))
+    :convert(require "sonde.cli.parse".whole("--seed", 0))
   parser:option("--data", "Look for data files in this folder too. May be given several times.")
     :argname("DIR"):count("*")
 end

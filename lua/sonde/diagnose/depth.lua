@@ -93,9 +93,8 @@ local function layers_of(network, worst, limit)
   return names
 end
 
-local function finding(self, kind, latch)
-  latch:finish()
-  local since, worst = latch:verdict(self.limits.share), self.worst[kind]
+local function finding(self, kind, latch, share)
+  local since, worst = latch:verdict(share), self.worst[kind]
   if not since or not worst then return nil end
   local network = self.network
   local parts, module, counts = factors_of(network, worst.places, worst.norms)
@@ -109,10 +108,10 @@ local function finding(self, kind, latch)
            layers = layers_of(network, worst, 2), evidence = evidence, counts = counts, worst = module }
 end
 
-function Depth:findings()
+function Depth:findings(share)
   local found = {}
-  found[#found + 1] = finding(self, "vanishing", self.vanishing)
-  found[#found + 1] = finding(self, "exploding", self.exploding)
+  found[#found + 1] = finding(self, "vanishing", self.vanishing, share)
+  found[#found + 1] = finding(self, "exploding", self.exploding, share)
   return found
 end
 

@@ -90,9 +90,9 @@ function Growth:feed(row)
   if not (decades and decades >= self.latch.on) then learn(self, norm) end
 end
 
-function Growth:findings()
+function Growth:findings(share)
   local found = {}
-  local since = self.latch:verdict(self.limits.share) or self.exploded
+  local since = self.latch:verdict(share) or self.exploded
     or self.overflow.step and self.latch.longest > 0 and self.latch.longest_since
   if since then
     found[1] = { pathology = "exploding_gradient", layers = {}, since_step = since,

@@ -34,7 +34,7 @@ Diagnosis.__index = Diagnosis
 -- thresholds: overrides by name.
 function diagnose.new(groups, thresholds)
   local limits = thresholds_with(thresholds)
-  local self = setmetatable({ depths = {}, groups = groups }, Diagnosis)
+  local self = setmetatable({ depths = {}, groups = groups, limits = limits }, Diagnosis)
   for _, network in ipairs(chain.networks(groups)) do
     if #network.weights >= 2 then
       self.depths[#self.depths + 1] = require "sonde.diagnose.depth".new(network, limits)
@@ -96,22 +96,23 @@ local function without_consequences(findings)
 end
 
 -- What is wrong, the worst first: { pathology =, severity =, layers =, since_step =, evidence =, cause =, cures = }.
-function Diagnosis:findings()
-  local found = {}
+-- ended: there will be no more rows, so that what held for a good part of them counts too.
+function Diagnosis:findings(ended)
+  local found, share = {}, ended and self.limits.share or nil
   for i, depth in ipairs(self.depths) do
-    local here = depth:findings()
+    local here = depth:findings(share)
     for _, finding in ipairs(here) do finding.activation = activation_of(self.networks[i]) end
     append(found, here)
   end
   local over_depth = {}
   for _, finding in ipairs(found) do over_depth[finding.pathology] = true end
-  for _, finding in ipairs(self.growth:findings()) do
+  for _, finding in ipairs(self.growth:findings(share)) do
     if not over_depth[finding.pathology] then found[#found + 1] = finding end
   end
-  if self.units then append(found, self.units:findings(self.progress:stalled())) end
-  if self.time then append(found, self.time:findings(self.progress:state())) end
-  if self.updates then append(found, self.updates:findings()) end
-  append(found, self.progress:findings())
+  if self.units then append(found, self.units:findings(share, self.progress:stalled())) end
+  if self.time then append(found, self.time:findings(share, self.progress:state())) end
+  if self.updates then append(found, self.updates:findings(share)) end
+  append(found, self.progress:findings(share))
   local kept, order = without_consequences(found), {}
   for i, finding in ipairs(kept) do
     order[finding] = i
@@ -143,7 +144,7 @@ function diagnose.file(path, options)
   opened.close()
   if not ok then return nil, ("%s cannot be read: %s"):format(path, trouble), "EFORMAT" end
   if rows == 0 then return nil, path .. " holds no measured step", "EFORMAT" end
-  local findings = diagnosis:findings()
+  local findings = diagnosis:findings(true)
   return { file = path, healthy = #findings == 0, findings = findings, attributes = opened.attributes,
            groups = opened.groups, last = last }
 end

@@ -39,17 +39,12 @@ function Latch:feed(step, value)
   return self.active and self.length == self.hold
 end
 
--- A run shorter than `hold` is judged by the rows it has.
-function Latch:finish()
-  if not self.active and self.streak > 0 and self.streak == self.rows then
-    begin(self)
-    self.longest, self.longest_since = self.length, self.since
-  end
-end
-
--- The step since when, if the condition holds at the end or held for at least `share` of the rows; else nil.
+-- The step since when, if the condition holds now. Else, of a run that has ended, if it held for at least `share` of
+-- the rows; a run shorter than `hold` is judged by the rows it has. share = nil: the run goes on.
 function Latch:verdict(share)
   if self.active then return self.since end
+  if not share then return nil end
+  if self.streak > 0 and self.streak == self.rows then return self.streak_from end
   if self.rows > 0 and self.active_rows >= share * self.rows and self.longest > 0 then return self.longest_since end
 end
 

@@ -5,7 +5,7 @@ local statistics = require "sonde.diagnose.statistics"
 local Progress = {}
 Progress.__index = Progress
 
-local fewest = 20 -- rows; a shorter run has had no time to progress
+local fewest, fewest_live = 20, 200 -- rows: fewer have had no time to progress
 
 function Progress.new(thresholds)
   return setmetatable({ limits = thresholds, steps = {}, losses = {}, norms = {} }, Progress)
@@ -15,6 +15,7 @@ function Progress:feed(row)
   local metrics = row.metrics
   if not metrics or not statistics.is_finite(metrics.loss) then return end
   local n = #self.losses + 1
+  self.known = nil
   self.steps[n], self.losses[n] = row.step, metrics.loss
   self.norms[n] = statistics.is_finite(metrics.grad_norm) and metrics.grad_norm or 0
 end
@@ -64,9 +65,9 @@ function Progress:stalled()
     and state.falling < math.max(share / 2, state.falling_by_chance)
 end
 
-function Progress:findings()
+function Progress:findings(share)
   local state = self:state()
-  if not state or not self:stalled() then return {} end
+  if not state or not self:stalled() or (not share and #self.losses < fewest_live) then return {} end
   if state.gradient and state.gradient < 0.1 then return {} end -- nothing left to learn
   return { { pathology = "slow_progress", since_step = self.steps[1], layers = {}, severity = 0.5,
              evidence = { first_loss = state.first, last_loss = state.last, fell = state.fell } } }

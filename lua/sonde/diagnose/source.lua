@@ -1,20 +1,9 @@
 -- Rows of a run's file for the detectors: layout once, then one table per step. Long runs are thinned: the first rows
 -- and then every n-th, so that a file of any length is read in blocks and judged in bounded time.
 local h5 = require "sonde.h5"
+local wanted = require "sonde.diagnose.wanted"
 
 local source = {}
-
--- group → what the detectors look at; "?": only where the file has it
-local wanted = {
-  metrics = { "loss", "grad_norm", "lr" },
-  weight_grad = { "l2_norm", "n_nonfinite" },
-  activation_grad = { "l2_norm", "n_nonfinite" },
-  activation = { "slope_rms", "saturated_frac", "dead_frac", "idle_frac", "sample_cosine", "n_nonfinite" },
-  weight = { "update_ratio", "unchanged_frac" },
-  hidden_grad = { "l2_norm", "length" },
-  hidden_jacobian = { "l2_norm", "cell_l2_norm", "length" },
-}
-local coordinates = { "probe", "layer", "module", "role", "depth", "n_elements" }
 
 local first_rows, most_rows, block = 32, 1000, 256
 
@@ -36,8 +25,8 @@ local function open_group(file, name)
   local steps = list_of(file, path .. "/step")
   if not steps or #steps == 0 then return nil end
   local group = { name = name, steps = steps, next = 1, variables = {}, from = 0, to = -1, cache = {} }
-  for _, label in ipairs(coordinates) do group[label] = list_of(file, path .. "/" .. label) end
-  for _, variable in ipairs(wanted[name]) do
+  for _, label in ipairs(wanted.coordinates) do group[label] = list_of(file, path .. "/" .. label) end
+  for _, variable in ipairs(wanted.variables[name]) do
     local info = is_dataset(file, path .. "/" .. variable)
     if info and info.shape[1] and info.shape[1] >= 1 then
       group.variables[#group.variables + 1] = { name = variable, shape = info.shape }
@@ -112,7 +101,7 @@ function source.open(path)
     return nil, path .. " is not a run's file (its attribute 'format' is not 'sonde-history')", "EFORMAT"
   end
   local groups, attributes = {}, {}
-  for name in next, wanted do groups[name] = open_group(file, name) end
+  for name in next, wanted.variables do groups[name] = open_group(file, name) end
   find_slopes(file, groups.activation)
   for _, name in ipairs(file:attributes("/") or {}) do attributes[name] = file:attribute("/", name) end
   local steps, at = chosen_steps(groups), 0

@@ -89,12 +89,8 @@ end
 
 -- stalled: has the loss stood still? Only then is a layer that lost half of its slope, but has no unit near its end,
 -- called saturated: in a network that learns such layers are at work.
-function Units:findings(stalled)
-  local share = self.limits.share
-  local function verdict(latch)
-    latch:finish()
-    return latch:verdict(share)
-  end
+function Units:findings(share, stalled)
+  local function verdict(latch) return latch:verdict(share) end
   local dead = collect(self, "dead_units", function(i)
     local since = verdict(self.dead[i])
     -- Too few samples in the whole run: then no unit of the batches may have moved.

@@ -44,11 +44,10 @@ function Updates:feed(row)
   self.middle = middle
 end
 
-function Updates:findings()
+function Updates:findings(share)
   local layers, since, most = {}, nil, 0
   for _, matrix in ipairs(self.list) do
-    matrix.latch:finish()
-    local step = matrix.latch:verdict(self.limits.share)
+    local step = matrix.latch:verdict(share)
     if step then
       layers[#layers + 1] = matrix.name
       since = math.min(since or step, step)

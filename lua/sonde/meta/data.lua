@@ -7,6 +7,9 @@ local data = {}
 ---@field inputs sonde.Tensor rows are samples; what is changed in it is changed in the batches
 ---@field targets sonde.Tensor int64 labels 1..C, or numbers
 ---@field classes? string[] names of the labels
+---@field baseline? number the loss that a trivial predictor reaches
+---@field baseline_meaning? string which loss, and which predictor
+---@field permutation? sonde.Tensor of permuted images: int64 positions of the pixels
 local Dataset = {}
 
 ---Sample i: input and target; the target is a number if targets have one axis.
@@ -19,16 +22,40 @@ function Dataset:get(i) end
 ---@param order? sonde.Tensor int64 positions
 ---@param first integer
 ---@param count integer
+---@param draw? integer 0; number of the batch since the training began, for augmented samples
 ---@return sonde.Tensor inputs
 ---@return sonde.Tensor targets
-function Dataset:batch(order, first, count) end
+function Dataset:batch(order, first, count, draw) end
 
----Two data sets: this share of the samples and the rest, drawn by `seed` (default 1) alone.
+---Two data sets: this share of the samples and the rest, drawn by `seed` (default 1) alone. stratified: every class in
+---the same proportion in both.
 ---@param share number between 0 and 1
+---@param options? integer|{ seed?: integer, stratified?: boolean }
+---@return sonde.Dataset
+---@return sonde.Dataset
+function Dataset:split(share, options) end
+
+---The same samples in a random order, drawn by `seed` (default 1) alone.
 ---@param seed? integer
 ---@return sonde.Dataset
+function Dataset:shuffle(seed) end
+
+---Inputs minus their mean, over their deviation; of this set, or as another set's statistics say. per: "channel" (axis 2
+---of the inputs, the default for images), "feature" (the last axis), "element" or "all".
+---@param options? { per?: "channel"|"feature"|"element"|"all", mean?: sonde.Tensor|number[], std?: sonde.Tensor|number[] }
 ---@return sonde.Dataset
-function Dataset:split(share, seed) end
+---@return { per: string, mean: sonde.Tensor, std: sonde.Tensor } # for other sets
+function Dataset:standardize(options) end
+
+---Targets as float32 rows with a 1 at the label.
+---@param classes? integer by default as many as have names, else the largest label
+---@return sonde.Dataset
+function Dataset:one_hot(classes) end
+
+---Images moved by up to `shift` pixels in both directions and mirrored left to right, at random in every batch.
+---@param options? { shift?: integer, flip?: boolean, fill?: number, seed?: integer } 0, false, 0, the run's seed
+---@return sonde.Dataset
+function Dataset:augment(options) end
 
 ---@param positions integer|integer[]|sonde.Tensor n: the first n samples; else the positions
 ---@return sonde.Dataset
@@ -51,6 +78,35 @@ data.Dataset = {}
 ---@param opts? { split?: "train"|"test", normalize?: boolean, dir?: string }
 ---@return sonde.Dataset
 function data.fashion_mnist(opts) end
+
+---50,000 training or 10,000 test images from the binary files: inputs float32 [N, 3, 32, 32] in 0..1, targets 1..10.
+---files: others of that form, of any number of images.
+---@param opts? { split?: "train"|"test", normalize?: boolean, dir?: string, files?: string[] }
+---@return sonde.Dataset
+function data.cifar10(opts) end
+
+---The same with targets 1..100, or 1..20.
+---@param opts? { labels?: "fine"|"coarse", split?: "train"|"test", normalize?: boolean, dir?: string, files?: string[] }
+---@return sonde.Dataset
+function data.cifar100(opts) end
+
+---Images as sequences, one pixel a step: [N, height · width, channels].
+---@param opts? { images?: sonde.Dataset, permuted?: boolean, seed?: integer, split?: "train"|"test", normalize?: boolean }
+---@return sonde.Dataset
+function data.sequential_images(opts) end
+
+---Two datasets of an HDF5 file. Integer targets are labels from labels_from (0) on, floats are numbers.
+---@param path string
+---@param opts { inputs: string, targets: string, labels_from?: integer, dtype?: sonde.dtype }
+---@return sonde.Dataset
+---@overload fun(opts: table): sonde.Dataset
+function data.hdf5(path, opts) end
+
+---float32 [..., classes] with a 1 at the label; classes: by default the largest label.
+---@param labels sonde.Tensor int64, 1..classes
+---@param classes? integer
+---@return sonde.Tensor
+function data.one_hot(labels, classes) end
 
 ---`{ x, y, labels_from = 1 }`: two tensors with a sample per row.
 ---@param opts { [1]: sonde.Tensor, [2]: sonde.Tensor, labels_from?: integer }
@@ -87,9 +143,44 @@ function data.blobs(opts) end
 ---@return sonde.Dataset
 function data.parity(opts) end
 
+---Inputs [n, length, 2]: a number of U(0, 1) and a marker; targets [n, 1]: the sum of the two marked numbers.
+---@param opts? { n?: integer, length?: integer, seed?: integer } 1000, 100, 1
+---@return sonde.Dataset
+function data.adding(opts) end
+
+---Symbols to repeat after a delay: targets int64 [n, delay + 2 length], mostly blank (symbols + 1).
+---@param opts? { n?: integer, length?: integer, delay?: integer, symbols?: integer, one_hot?: boolean, seed?: integer } 1000, 10, 100, 8, true, 1
+---@return sonde.Dataset
+function data.copying(opts) end
+
+---Which of two symbols came at 2 or 3 places of a sequence: classes 1..4 or 1..8.
+---@param opts? { n?: integer, length?: integer, relevant?: 2|3, one_hot?: boolean, seed?: integer } 1000, 100, 2, true, 1
+---@return sonde.Dataset
+function data.temporal_order(opts) end
+
+---Class 1 if the bits `delay` and `delay` + 1 steps before the last are the same, else 2.
+---@param opts? { n?: integer, delay?: integer, length?: integer, seed?: integer } 1000, 50, delay + 2, 1
+---@return sonde.Dataset
+function data.delayed_xor(opts) end
+
+---A chaotic series [n, length, 1] and what comes `horizon` steps later.
+---@param opts? { n?: integer, length?: integer, horizon?: integer, tau?: number, dtype?: "float32"|"float64", seed?: integer } 1, 1000, 1, 17
+---@return sonde.Dataset
+function data.mackey_glass(opts) end
+
+---Lorenz's system [n, length, 3] and what comes `horizon` samples later.
+---@param opts? { n?: integer, length?: integer, horizon?: integer, dt?: number, sigma?: number, rho?: number, beta?: number, dtype?: "float32"|"float64", seed?: integer } 1, 1000, 1, 0.02, 10, 28, 8/3
+---@return sonde.Dataset
+function data.lorenz(opts) end
+
+---A driven recursion of order 10: inputs and targets [n, length, 1].
+---@param opts? { n?: integer, length?: integer, dtype?: "float32"|"float64", seed?: integer } 1, 1000
+---@return sonde.Dataset
+function data.narma10(opts) end
+
 ---`for x, y, epoch in data.batches(d, opts)`, shuffled anew each epoch.
 ---@param dataset sonde.Dataset
----@param opts { batch_size: integer, epochs?: integer, steps?: integer, shuffle?: boolean, drop_last?: boolean, generator?: sonde.Generator, skip?: integer }
+---@param opts { batch_size: integer, epochs?: integer, steps?: integer, shuffle?: boolean, drop_last?: boolean, generator?: sonde.Generator, skip?: integer, after?: integer }
 ---@return fun(): sonde.Tensor?, sonde.Tensor?, integer?
 function data.batches(dataset, opts) end
 

@@ -17,9 +17,11 @@ local Diagnosis = {}
 ---@param row table `{ step =, metrics = { loss =, grad_norm = }, activation_grad = { l2_norm = { … } }, … }`
 function Diagnosis:feed(row) end
 
----What is wrong so far, the worst first; none: healthy.
+---What is wrong now, the worst first; none: healthy. ended: no row will follow, so that what held for a quarter of the
+---rows counts too.
+---@param ended? boolean
 ---@return sonde.Finding[]
-function Diagnosis:findings() end
+function Diagnosis:findings(ended) end
 
 local diagnose = {}
 

@@ -72,13 +72,14 @@ function h5.open(path, mode) end
 ---@return sonde.H5Value?, string?, string?
 function h5.read(file, path) end
 
----Writes a table of values, and tables of these (groups), as a file.
+---Writes tensors, numbers, texts, booleans and tables of these as a file. axes: with dimension scales.
 ---@param path string
 ---@param values table<string, any>
+---@param options? { axes?: boolean }
 ---@return boolean?, string?, string?
-function h5.save(path, values) end
+function h5.save(path, values, options) end
 
----Everything in a file, or below a group of it, as a table.
+---Everything in a file, or below a group of it, as a table; what save wrote comes back as it was.
 ---@param path string
 ---@param group? string
 ---@return table<string, any>?, string?, string?

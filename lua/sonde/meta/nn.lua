@@ -25,6 +25,25 @@
 ---@field generate fun(self, inputs: sonde.Tensor, n: integer): sonde.Tensor
 ---@field memory_capacity fun(self, opts?: { max_delay?: integer, steps?: integer, washout?: integer, ridge?: number, generator?: sonde.Generator }): number, number[]
 
+---@class sonde.AttentionOptions
+---@field dropout? number 0, of the attention weights
+---@field bias? boolean true
+---@field add_bias_kv? boolean a learned key and value more
+---@field add_zero_attn? boolean a key and value of zeros more
+---@field kdim? integer features of keys: embed_dim
+---@field vdim? integer features of values: embed_dim
+---@field batch_first? boolean
+---@field dtype? "float32"|"float64"
+---@class sonde.EncoderOptions
+---@field dim_feedforward? integer 2048
+---@field dropout? number 0.1
+---@field activation? "relu"|"gelu"|sonde.Module "relu"
+---@field layer_norm_eps? number 1e-5
+---@field batch_first? boolean
+---@field norm_first? boolean normalise before the branches (pre-norm) instead of after
+---@field bias? boolean true
+---@field dtype? "float32"|"float64"
+
 ---@class sonde.nn
 ---@field init sonde.nn.init
 ---@field utils sonde.nn.utils
@@ -113,21 +132,64 @@ function nn.Concat(dim) end
 ---@param opts? { gate_bias?: number, dtype?: string } -1
 ---@return sonde.Module
 function nn.Highway(block, features, opts) end
+---x and block(x) joined along dim (2): the skip of a DenseNet (Huang et al. 2017).
+---@param block sonde.Module
+---@param dim? integer|{ dim?: integer }
+---@return sonde.Module
+function nn.DenseSkip(block, dim) end
+---A Residual whose scale is learned and starts at 0: the identity at first (Bachlechner et al. 2021; De & Smith 2020).
+---@param block sonde.Module
+---@param opts? { shortcut?: sonde.Module }
+---@return sonde.Module
+function nn.ReZero(block, opts) end
+---x · weight, weight [num_features] along dim (-1) started at init (1e-5): at the end of a Residual's block (Touvron et
+---al. 2021).
+---@param num_features integer
+---@param init? number|{ init?: number, dim?: integer, dtype?: string }
+---@param dim? integer
+---@return sonde.Module
+function nn.LayerScale(num_features, init, dim) end
+---Multi-head attention (Vaswani et al. 2017) with PyTorch's parameters. Called with (query [L, N, E], key, value,
+---{ key_padding_mask =, need_weights = true, attn_mask =, average_attn_weights = true, is_causal = false }); key is query and
+---value is key where left out; batch_first: [N, L, E]; without a batch [L, E]. Masks: int64, not 0 where it is forbidden to
+---look, or floats that are added to the scores; attn_mask [L, S] or [N · num_heads, L, S], key_padding_mask [N, S]. Returns
+---the output and, if wanted, the weights: the heads' mean [N, L, S] or [N, num_heads, L, S].
+---@param embed_dim integer
+---@param num_heads integer
+---@param dropout? number|sonde.AttentionOptions
+---@param opts? sonde.AttentionOptions
+---@return sonde.Module
+function nn.MultiheadAttention(embed_dim, num_heads, dropout, opts) end
+---One block of a transformer encoder. Called with (src [L, N, E], { src_mask =, src_key_padding_mask =, is_causal = false }).
+---@param d_model integer
+---@param nhead integer
+---@param dim_feedforward? integer|sonde.EncoderOptions
+---@param opts? sonde.EncoderOptions
+---@return sonde.Module
+function nn.TransformerEncoderLayer(d_model, nhead, dim_feedforward, opts) end
+---Copies of a layer one after the other, all with its weights at first, then norm. Called with (src, { mask =,
+---src_key_padding_mask =, is_causal = false }).
+---@param encoder_layer sonde.Module
+---@param num_layers integer
+---@param norm? sonde.Module|{ norm?: sonde.Module }
+---@return sonde.Module
+function nn.TransformerEncoder(encoder_layer, num_layers, norm) end
 ---@param p? number|{ p?: number } 0.5
 ---@return sonde.Module
 function nn.Dropout(p) end
----Cross-correlation of x [N, C, L] with weight [out, in / groups, kernel_size], from U(±1/√fan_in).
+---Cross-correlation of x [N, C, L] or [C, L] with weight [out, in / groups, kernel_size], from U(±1/√fan_in). padding
+---"same" keeps the length, "valid" is none.
 ---@param in_channels integer
 ---@param out_channels integer
 ---@param kernel_size integer
----@param opts? { stride?: integer, padding?: integer, dilation?: integer, groups?: integer, bias?: boolean, dtype?: string } 1, 0, 1, 1, true
+---@param opts? { stride?: integer, padding?: integer|"same"|"valid", dilation?: integer, groups?: integer, bias?: boolean, padding_mode?: "zeros"|"reflect"|"replicate"|"circular", dtype?: string } 1, 0, 1, 1, true
 ---@return sonde.Module
 function nn.Conv1d(in_channels, out_channels, kernel_size, opts) end
----The same of x [N, C, H, W]; sizes are numbers or {height, width}.
+---The same of x [N, C, H, W] or [C, H, W]; sizes are numbers or {height, width}.
 ---@param in_channels integer
 ---@param out_channels integer
 ---@param kernel_size integer|integer[]
----@param opts? { stride?: integer|integer[], padding?: integer|integer[], dilation?: integer|integer[], groups?: integer, bias?: boolean, dtype?: string }
+---@param opts? { stride?: integer|integer[], padding?: integer|integer[]|"same"|"valid", dilation?: integer|integer[], groups?: integer, bias?: boolean, padding_mode?: "zeros"|"reflect"|"replicate"|"circular", dtype?: string }
 ---@return sonde.Module
 function nn.Conv2d(in_channels, out_channels, kernel_size, opts) end
 ---The transpose of Conv2d; weight [in, out / groups, kh, kw].
@@ -386,15 +448,23 @@ function Module:requires_grad_(requires_grad) end
 ---@param dtype "float32"|"float64"
 ---@return sonde.Module self
 function Module:to(dtype) end
----name -> tensor of parameters and buffers, sharing the module's memory.
+---name -> tensor of parameters and buffers, sharing the module's memory. names = "torch": children count from 0.
+---@param opts? { names?: "torch" }
 ---@return table<string, sonde.Tensor>
-function Module:state_dict() end
+function Module:state_dict(opts) end
 ---Copies values in: all, or none and an error that lists what does not fit. names = "torch": children count from 0.
----@param state table<string, sonde.Tensor>
+---@param state table<string, sonde.Tensor|number|table> tables are groups of names
 ---@param opts? { names?: "torch", strict?: boolean }
 ---@return string[] missing
 ---@return string[] unexpected
 function Module:load_state_dict(state, opts) end
+---Of an activation, the largest its derivative gets anywhere: 0.25 of a Sigmoid. Over an axis (Softmax), of |∂y_i/∂x_j|.
+---@return number? nil of other modules
+function Module:derivative_bound() end
+---Below lower and above upper an activation's |φ'| is under 5 % of that bound; nil: never on that side.
+---@return number? lower
+---@return number? upper
+function Module:saturation_interval() end
 ---hook(module, input) may return what takes the input's place. Several inputs come as a list.
 ---@param hook fun(module: sonde.Module, input: sonde.Tensor|sonde.Tensor[]): sonde.Tensor|sonde.Tensor[]?
 ---@return sonde.Handle
@@ -423,15 +493,82 @@ function Module:register_hidden_grad_hook(hook) end
 ---@field xavier_normal_ fun(tensor: sonde.Tensor, gain?: number|table): sonde.Tensor
 ---@field kaiming_uniform_ fun(tensor: sonde.Tensor, opts?: { a?: number, mode?: "fan_in"|"fan_out", nonlinearity?: string }): sonde.Tensor 0, "fan_in", "leaky_relu"
 ---@field kaiming_normal_ fun(tensor: sonde.Tensor, opts?: { a?: number, mode?: "fan_in"|"fan_out", nonlinearity?: string }): sonde.Tensor
----@field lecun_uniform_ fun(tensor: sonde.Tensor, opts?: table): sonde.Tensor
----@field lecun_normal_ fun(tensor: sonde.Tensor, opts?: table): sonde.Tensor
+---@field lecun_uniform_ fun(tensor: sonde.Tensor, opts?: { mode?: "fan_in"|"fan_out" }): sonde.Tensor "fan_in"
+---@field lecun_normal_ fun(tensor: sonde.Tensor, opts?: { mode?: "fan_in"|"fan_out" }): sonde.Tensor
+---@field trunc_normal_ fun(tensor: sonde.Tensor, mean?: number|table, std?: number, a?: number, b?: number, opts?: table): sonde.Tensor 0, 1; between -2 and 2
 ---@field orthogonal_ fun(tensor: sonde.Tensor, gain?: number|table): sonde.Tensor
+---@field delta_orthogonal_ fun(tensor: sonde.Tensor, gain?: number|table): sonde.Tensor convolutions with at most as many input as output channels
+---@field eye_ fun(tensor: sonde.Tensor): sonde.Tensor
+---@field dirac_ fun(tensor: sonde.Tensor, groups?: integer|table): sonde.Tensor 1; convolutions that pass channels on
+---@field sparse_ fun(tensor: sonde.Tensor, sparsity: number|table, std?: number, opts?: table): sonde.Tensor share of zeros in each column; 0.01
+---@field critical_ fun(tensor: sonde.Tensor, nonlinearity: sonde.Activation|table, opts?: { sigma_b?: number, bias?: sonde.Tensor, mode?: "fan_in"|"fan_out", generator?: sonde.Generator }): sonde.Tensor, sonde.CriticalPoint at the edge of chaos, see sonde.theory
+---@field lsuv_ fun(net: sonde.Module, x: sonde.Tensor, opts?: { std?: number, tol?: number, max_iters?: integer, orthogonal?: boolean, generator?: sonde.Generator }): sonde.Module, { path: string, std: number, iterations: integer }[] unit variance of each layer's output for x; 1, 0.1, 10, true
+---@field fixup_ fun(net: sonde.Module, opts?: { nonlinearity?: string, mode?: string, zero_output?: boolean, generator?: sonde.Generator }): sonde.Module residual networks: branches scaled by depth, their last layers 0
+---@field forget_bias_ fun(layer: sonde.Module, value?: number): sonde.Module 1; of LSTM, GRU and their cells
+---@field chrono_ fun(layer: sonde.Module, t_max: number, opts?: { generator?: sonde.Generator }): sonde.Module memories of 1 to t_max steps
+---@field fans fun(tensor: sonde.Tensor): integer, integer fan_in, fan_out
 ---@field spectral_radius_ fun(tensor: sonde.Tensor, spectral_radius: number): sonde.Tensor scales to it
 ---@field reservoir_ fun(tensor: sonde.Tensor, opts?: { spectral_radius?: number, links?: integer, generator?: sonde.Generator }): sonde.Tensor `links` elements in each row from U(-1, 1), scaled; 0.9, all
 ---@field calculate_gain fun(nonlinearity: string, param?: number): number
 nn.init = {}
 
+---A parameter `name` ("weight") of any module is no parameter any more but made of others at every call, which are
+---module.parametrizations[name].original (or original0, original1) and have the gradients. All return the module.
+---@class sonde.nn.utils.parametrizations
+local parametrizations = {}
+
+---w = g v/‖v‖ with a norm for each index of the axis dim (1), or one for all (false); g is original0, v original1.
+---@param module sonde.Module
+---@param name? string|{ name?: string, dim?: integer|false }
+---@param dim? integer|false
+---@return sonde.Module
+function parametrizations.weight_norm(module, name, dim) end
+
+---w = W/σ(W), the largest singular value of W as a matrix [dim, the others] by power iteration, in training before each
+---value. dim: 1, of transposed convolutions 2.
+---@param module sonde.Module
+---@param name? string|{ name?: string, n_power_iterations?: integer, eps?: number, dim?: integer }
+---@param n_power_iterations? integer 1
+---@param eps? number 1e-12
+---@param dim? integer
+---@return sonde.Module
+function parametrizations.spectral_norm(module, name, n_power_iterations, eps, dim) end
+
+---The rows or columns of w, whichever are fewer, stay orthonormal. Default map: "matrix_exp" of a square weight, else
+---"householder". use_trivialization (true): w = base · map(original), started at the weight there is.
+---@param module sonde.Module
+---@param name? string|{ name?: string, orthogonal_map?: "matrix_exp"|"cayley"|"householder", use_trivialization?: boolean }
+---@param orthogonal_map? "matrix_exp"|"cayley"|"householder"
+---@param use_trivialization? boolean
+---@return sonde.Module
+function parametrizations.orthogonal(module, name, orthogonal_map, use_trivialization) end
+
+---@class sonde.nn.utils.parametrize
+local parametrize = {}
+
+---Parameter `name` is made by the parametrisation, a module or a function of the original. A module's method
+---right_inverse(value) gives the originals for the value there is; without it that value is the original.
+---@param module sonde.Module
+---@param name string
+---@param parametrization sonde.Module|fun(original: sonde.Tensor): sonde.Tensor
+---@return sonde.Module
+function parametrize.register_parametrization(module, name, parametrization) end
+
+---Makes `name` a parameter again: of its present value, or (leave_parametrized false) of its one original.
+---@param module sonde.Module
+---@param name string
+---@param leave_parametrized? boolean|table true
+---@return sonde.Module
+function parametrize.remove_parametrizations(module, name, leave_parametrized) end
+
+---@param module sonde.Module
+---@param name? string without it: is anything?
+---@return boolean
+function parametrize.is_parametrized(module, name) end
+
 ---@class sonde.nn.utils
+---@field parametrizations sonde.nn.utils.parametrizations
+---@field parametrize sonde.nn.utils.parametrize
 local utils = {}
 ---Scales the gradients so that their total norm is at most max_norm.
 ---@param parameters sonde.Tensor|sonde.Tensor[]

@@ -31,12 +31,18 @@ function Run:model(net, name) end
 function Run:optimizer(optimizer) end
 
 ---@class sonde.ProbeOptions
----@field every? integer       steps with (step - 1) % every == 0 are measured (1)
----@field hist_every? integer  of those, the ones with (step - 1) % hist_every == 0 have histograms (10)
+---@field every? integer       steps with (step - 1) % every == 0 are measured, and the last one (1)
+---@field hist_every? integer  of each so many steps the first one measured has histograms, and the last step (10)
 ---@field what? string[]       weight_grad, activation_grad, activation, weight, weight_grad_hist, activation_grad_hist (all)
----@field name? string         prefix of the probes' names, for a second network
+---@field name? string         prefix of the probes' names, for a second network or a second probe of this one
+---Samples to be measured instead of the batch, in a forward and a backward of their own at each measured step. The training
+---does not notice: its bits, gradients, random numbers and running statistics are the same. Hooks run as in any forward.
+---@field input? sonde.Tensor
+---@field target? sonde.Tensor
+---@field loss? sonde.Module|fun(output: sonde.Tensor, target: sonde.Tensor): sonde.Tensor  of these samples (run:fit's)
 
----Measures every parameter and every layer of a network.
+---Measures every parameter and every layer of a network, from the first step on. dead_frac counts the samples of measured
+---steps only. A row in which a network was idle is NaN, and so are frozen parameters.
 ---@param net sonde.Module
 ---@param options? sonde.ProbeOptions
 function Run:probe(net, options) end
@@ -54,7 +60,8 @@ function Run:probe(net, options) end
 ---@return fun(): sonde.Tensor, sonde.Tensor
 function Run:batches(dataset, options) end
 
----Loss and accuracy on a data set, as one row of /validation: evaluation mode, no gradients, modes restored.
+---Loss and accuracy on a data set, as one row of /validation: evaluation mode, no gradients, modes restored. Its step is that
+---of the open row: between the rows of steps 10 and 11 it is 11, of the weights that row 11 is about too.
 ---@param net sonde.Module
 ---@param dataset sonde.Dataset
 ---@param options? { loss?: sonde.Module, batch_size?: integer }
@@ -87,7 +94,7 @@ function Run:put(values) end
 ---@param values? table<string, number|sonde.Tensor>
 function Run:log(values) end
 
----Notes in /events that something happened.
+---Notes in /events that something happened. Its step is that of the open row, as run:evaluate's.
 ---@param text string
 function Run:event(text) end
 

@@ -6,6 +6,8 @@
 ---@field tensor sonde.tensor
 ---@field nn sonde.nn
 ---@field optim sonde.optim
+---@field theory sonde.theory
+---@field linalg sonde.linalg
 ---@field zeros fun(...: integer|integer[]|sonde.TensorOptions): sonde.Tensor
 ---@field ones fun(...: integer|integer[]|sonde.TensorOptions): sonde.Tensor
 ---@field rand fun(...: integer|integer[]|sonde.RandomOptions): sonde.Tensor
@@ -52,6 +54,18 @@ function sonde.memory() end
 ---How many tensors, modules and optimizers are alive in the process.
 ---@return table<string, integer>
 function sonde.live() end
+
+---A table of tensors, numbers, texts, booleans and tables of these, such as a state_dict, as an HDF5 file. An old file is
+---replaced only when the new one is whole.
+---@param path string
+---@param values table<string, any>
+---@return boolean?, string?, string?
+function sonde.save(path, values) end
+
+---What `save` wrote, or what there is in any HDF5 file: groups are tables.
+---@param path string
+---@return table<string, any>?, string?, string?
+function sonde.load(path) end
 
 ---A random stream of its own. Streams of different names are independent.
 ---@class sonde.Generator

@@ -220,6 +220,8 @@ function tensor.is_tensor(value) end
 ---@field softmax fun(self, dim: integer): sonde.Tensor
 ---@field log_softmax fun(self, dim: integer): sonde.Tensor
 ---@field cumsum fun(self, dim: integer): sonde.Tensor
+---@field tril fun(self, diagonal?: integer|table): sonde.Tensor of matrices what is on and below the diagonal, the rest 0
+---@field triu fun(self, diagonal?: integer|table): sonde.Tensor on and above it
 ---new shapes; sizes one by one or as a list:
 ---@field view fun(self, ...: integer|integer[]): sonde.Tensor never copies
 ---@field reshape fun(self, ...: integer|integer[]): sonde.Tensor one size may be -1

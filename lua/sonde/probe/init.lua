@@ -2,23 +2,28 @@
 local core = require "sonde.core"
 local fail = require "sonde.fail"
 local layer_table = require "sonde.probe.layers"
+local samples = require "sonde.probe.samples"
 local suggest = require "sonde.suggest"
 
 local probe = {}
 
-local names = { "every", "hist_every", "name", "optimizer", "what" }
+local names = { "every", "hist_every", "input", "loss", "name", "optimizer", "target", "what" }
 
 local Probe = { __name = "Probe" }
 Probe.__index = Probe
 
 -- Measures every parameter and every layer of a network from now on. options: every = 1, hist_every = 10, what = {
--- groups }, name = prefix of its probes, optimizer = whose steps fill /weight.
+-- groups }, name = prefix of its probes, optimizer = whose steps fill /weight; input, target, loss = samples to be
+-- measured instead of the batches (see probe/samples.lua).
 function probe.attach(net, options)
   local given = suggest.check_options("sonde.probe.attach", options, names)
   local history = core.record.history()
   local self = setmetatable({ history = history, measure = core.probe.new(history), started = core.system.clock() },
     Probe)
-  self.measure:attach(net, { every = given.every, hist_every = given.hist_every, what = given.what, name = given.name })
+  local options, fixed = samples.take("sonde.probe.attach", given)
+  options.optimizer = nil
+  local number = self.measure:attach(net, options)
+  if fixed then self.handle = samples.watch(self.measure, number, net, fixed) end
   if given.optimizer then self.measure:observe_optimizer(given.optimizer) end
   return self
 end
@@ -36,6 +41,7 @@ end
 -- Ends the measuring. The rows stay.
 function Probe:remove()
   if not self.measure then return end
+  if self.handle then self.handle:remove() end
   self.layers = self.measure:layers()
   self.measure:finish()
   self.measure:close()

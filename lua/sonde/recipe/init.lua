@@ -37,7 +37,7 @@ local checks = {
   end,
   grid = function(value, given)
     if type(value) ~= "table" then return "must be a table of lists" end
-    for name, list in next, value do
+    for name, list in environment.sorted_pairs(value) do
       if type(given.params) ~= "table" or given.params[name] == nil then
         return ("there is no parameter '%s'"):format(tostring(name))
       end

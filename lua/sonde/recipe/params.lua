@@ -6,7 +6,7 @@ local suggest = require "sonde.suggest"
 
 local params = {}
 
-local keys_of_declaration = { "choices", "kind", "max", "min" }
+local fields = { "choices", "kind", "max", "min" } -- of a declaration
 
 local function kind_of(value)
   if type(value) == "number" then return math.type(value) == "integer" and "integer" or "number" end
@@ -107,13 +107,8 @@ end
 local function declare(name, value)
   local declaration = { name = name, default = value }
   if is_declaration(value) then
-    for key in next, value do
-      if key ~= 1 and key ~= 2 then
-        local known = false
-        for _, allowed in ipairs(keys_of_declaration) do known = known or key == allowed end
-        if not known then return nil, suggest.unknown("field", key, keys_of_declaration) end
-      end
-    end
+    local wrong = suggest.first_unknown(value, { 1, 2, table.unpack(fields) })
+    if wrong then return nil, suggest.unknown("field", wrong, fields) end
     declaration = { name = name, default = value[1], about = value[2], choices = value.choices, kind = value.kind,
                     min = value.min, max = value.max }
   elseif type(value) == "table" then
@@ -197,16 +192,16 @@ function params.resolve(declarations, set, folder)
     end
   end
   return setmetatable(values, { __index = function(_, name)
-    error("this recipe has no such parameter: " .. suggest.unknown("parameter", name, names), 2)
+    error(suggest.unknown("parameter", name, names), 2)
   end })
 end
 
--- "key=value" texts of --set as a table; nil, message for one without "=".
+-- "name=value" texts of --set as a table; nil, message for one without "=".
 function params.parse_set(texts)
   local set = {}
   for _, text in ipairs(texts or {}) do
     local name, value = text:match("^%s*([%w_%-]+)%s*=(.*)$")
-    if not name then return nil, ("--set takes name=value, got '%s'"):format(text) end
+    if not name then return nil, ("expected NAME=VALUE, got '%s'"):format(text) end
     set[name] = value
   end
   return set

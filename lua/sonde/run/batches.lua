@@ -8,7 +8,7 @@ local names = { "batch_size", "drop_last", "epochs", "shuffle", "steps" }
 
 -- for x, y in run:batches(dataset, { batch_size =, steps = | epochs = 1, shuffle = true, drop_last = false })
 function Run:batches(dataset, options)
-  local plan = { generator = self.data_stream }
+  local plan = { generator = self.data_stream, after = self.step }
   for name, value in next, suggest.check_options("run:batches", options, names) do plan[name] = value end
   local draw = batches(dataset, plan)
   local n, size = #dataset, plan.batch_size

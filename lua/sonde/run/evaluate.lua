@@ -30,7 +30,8 @@ end
 
 -- { loss =, accuracy = } over the data set, and one row of /validation: evaluation mode, no gradients, no probe row,
 -- every module's mode restored. loss: for class labels nn.CrossEntropyLoss() if left out. A mean loss is weighted by
--- batch.
+-- batch. The row's step is the open row's, as run:event's: between the rows of steps 10 and 11 it is 11, for row 11 of
+-- /metrics too is about the weights that 10 steps have made; after the last step it is one more than there are.
 function Run:evaluate(net, dataset, options)
   options = suggest.check_options("run:evaluate", options, names)
   local loss = options.loss
@@ -50,7 +51,7 @@ function Run:evaluate(net, dataset, options)
     right = n_right and right + n_right
   end
   local result = { loss = total / n, accuracy = right and right / n or 0 / 0 }
-  self.validation:append(self.step, result)
+  self.validation:append(self.step + 1, result)
   return result
 end
 

@@ -11,6 +11,7 @@ Events.codes = {
   nonfinite_grad_norm = 4,        -- value: the norm; found where no probe measures the gradients
   step_skipped = 5,               -- value: the norm of the gradient (on_nonfinite = "skip")
   stopped = 6,                    -- value: the loss or the norm (on_nonfinite = "stop")
+  nonfinite_origin = 7,           -- value: how many elements; the text says which operator of which layer made them
 }
 
 -- The codes as text, for an attribute of the group.

@@ -11,28 +11,33 @@ local function check(ok, message)
   return ok
 end
 
--- A finished file in which nothing happened: a run that failed before its first step. It may be replaced.
-local function is_empty_failure(path)
+-- A finished file in which nothing happened: a run that ended before its first step. It may be replaced.
+local function is_empty(path)
   local file = core.h5.open(path)
   if not file then return false end
-  local empty = file:attribute("/", "format") == "sonde-history" and file:attribute("/", "status") == "failed"
+  local empty = file:attribute("/", "format") == "sonde-history" and file:attribute("/", "status") ~= "complete"
     and file:attribute("/", "n_steps") == 0
   file:close()
   return empty
 end
 
 -- options: path, force, recipe, command, seed, threads, values (of the parameters), set (what was overridden).
--- nil, message where the file cannot be made.
+-- nil, message where the file cannot be made. `replaces`: it stands in for a file of a run that has more in it.
 function File.open(options)
   local existing = io.open(options.path, "rb")
   if existing then existing:close() end
+  if existing and options.path == options.recipe.path then
+    return nil, ("'%s' is the recipe itself; name another file to write"):format(options.path)
+  end
+  local empty = existing and is_empty(options.path)
   local writer, message = core.h5.writer {
-    path = options.path, force = options.force or (existing and is_empty_failure(options.path)) or false,
+    path = options.path, force = options.force or empty or false,
     name = options.recipe.name, about = options.recipe.about, command = options.command, seed = options.seed,
     threads = options.threads,
   }
   if not writer then return nil, message end
-  return setmetatable({ path = options.path, writer = writer, options = options, texts = {} }, File)
+  return setmetatable({ path = options.path, replaces = existing and not empty, writer = writer, options = options,
+                        texts = {} }, File)
 end
 
 function File:put(path, value, axes) check(self.writer:put(path, value, axes)) end

@@ -42,9 +42,8 @@ local function check(options)
   check_schedule(options)
 end
 
--- The schedule's and the early stopping's part: after_step(), and after_epoch(evaluation or nil), which returns true
--- when
--- the training should end; finish(evaluation) returns the evaluation of the weights that the network has at last.
+-- The schedule's and the early stopping's part: after_step(); after_epoch(evaluation or nil), which returns true when
+-- the training should end; finish(evaluation), which returns that of the weights that the network has at last.
 local function make_followers(self, options, net)
   local scheduler, by_step = options.scheduler, options.scheduler_interval == "step"
   local stopping, best = options.early_stopping and optim.EarlyStopping(net, options.early_stopping), nil
@@ -62,9 +61,8 @@ local function make_followers(self, options, net)
     local stop = stopping:step(evaluated)
     if stopping.best_epoch == stopping.epoch then best = evaluated end
     if stop then
-      self:event(("early stopping: the validation %s was best, %g, %d epochs ago"):format(stopping.monitor,
-        stopping.best or
-        0 / 0, stopping.epoch - (stopping.best_epoch or 0)))
+      self:event(("early stopping: the validation %s was best, %g, %d epochs ago"):format(
+        stopping.monitor, stopping.best or 0 / 0, stopping.epoch - (stopping.best_epoch or 0)))
     end
     return stop
   end
@@ -76,6 +74,24 @@ local function make_followers(self, options, net)
   return followers
 end
 
+-- Probes the model unless it is probed already; fixed samples without a loss of their own get the training's.
+function Run:probe_fit(options)
+  local net, probe = options.model, options.probe
+  if type(probe) == "table" then
+    self:probe(net, probe)
+  elseif probe ~= false and not self.nets[net] then
+    if self.step > 0 then
+      self:warn("run:fit: this model is not measured: what the file holds was fixed when the first step ended (call "
+        .. "run:probe before it)")
+    else
+      self:probe(net)
+    end
+  end
+  for _, sampled in ipairs(self.samples) do
+    if sampled.net == net then sampled.given.loss = sampled.given.loss or options.loss end
+  end
+end
+
 -- run:fit{ model =, loss =, optimizer =, train =, valid =, batch_size = 32, epochs = 1 | steps =, shuffle = true,
 -- drop_last = false, clip = max_norm, on_nonfinite = "continue"|"skip"|"stop", probe = true | false | { options },
 -- scheduler =, scheduler_interval = "epoch"|"step", early_stopping = { patience = 3, restore_best_weights = true, … } }
@@ -85,7 +101,7 @@ function Run:fit(options)
   check(options)
   local net, optimizer, loss_fn = self:model(options.model), self:optimizer(options.optimizer), options.loss
   if options.on_nonfinite then self.nonfinite.reaction = options.on_nonfinite end
-  if options.probe ~= false then self:probe(net, type(options.probe) == "table" and options.probe or {}) end
+  self:probe_fit(options)
   local plan = { batch_size = options.batch_size or 32, epochs = options.epochs, steps = options.steps,
                  shuffle = options.shuffle, drop_last = options.drop_last }
   local parameters, followers = net:parameters(), make_followers(self, options, net)

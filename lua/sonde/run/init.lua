@@ -3,7 +3,9 @@ require "sonde" -- so that errors name the lines of recipes, not of the library
 local core = require "sonde.core"
 local File = require "sonde.run.file"
 local Stop = require "sonde.run.stop"
+local exit_guard = require "sonde.run.exit"
 local fail = require "sonde.fail"
+local find = require "sonde.data.find"
 local params = require "sonde.recipe.params"
 local progress = require "sonde.progress"
 local recipes = require "sonde.recipe"
@@ -12,8 +14,10 @@ local suggest = require "sonde.suggest"
 local Run = require "sonde.run.object"
 require "sonde.run.steps"
 require "sonde.run.batches"
+require "sonde.run.command"
 require "sonde.run.evaluate"
 require "sonde.run.fit"
+require "sonde.run.on"
 require "sonde.run.summary"
 
 local run = {}
@@ -59,13 +63,31 @@ local function surroundings(seed)
   core.system.watch_signals()
   return setmetatable({}, { __close = function()
     core.system.unwatch_signals()
-    core.nn.utils._on_clip(nil)
     restore_random()
+  end })
+end
+
+-- While the recipe runs `object` is told of each clipping, a second signal stops the recipe's own code, and data files
+-- are found beside the recipe too. Until the returned value is closed: then the run around this one, if there is one,
+-- has all of it back.
+local function attention(object)
+  local outer_folder = find.recipe_folder
+  find.recipe_folder = object.recipe.folder
+  local outer_clip = core.nn.utils._on_clip(function(...) object:on_clip(...) end)
+  local outer_interrupt = core.system.on_interrupt(function() object:check_end() end)
+  local outer_watch = core.numbers.watch(true)
+  return setmetatable({}, { __close = function()
+    find.recipe_folder = outer_folder
+    core.nn.utils._on_clip(outer_clip)
+    core.system.on_interrupt(outer_interrupt)
+    core.numbers.watch(outer_watch)
   end })
 end
 
 -- Calls the recipe; the error is nil, a Stop, or { reason =, trace = }.
 local function call(recipe, values, object)
+  local _ <close> = attention(object)
+  local _ <close> = exit_guard(object)
   local ok, result = xpcall(recipe.run, function(problem)
     if Stop.is(problem) then return problem end
     return { reason = recipes.reason(problem, recipe.chunks), trace = debug.traceback(tostring(problem), 2) }
@@ -77,8 +99,13 @@ local function call(recipe, values, object)
   return result
 end
 
--- Writes what is still open and finishes the file; a message if that failed.
+-- Writes what is still open and finishes the file. If there is no new file then, a message, and whether that failed:
+-- what ended before its first step leaves the old file as it is.
 local function finish(object, file, ending, result)
+  if object.step == 0 and ending.status ~= "complete" and file.replaces then
+    file:abandon()
+    return ("no step was made, so '%s' is still the one of the run before"):format(file.path), false
+  end
   local ok, message = pcall(function()
     if object.rows:is_open() then object:end_step() end
     if object.measure then object.measure:finish() end
@@ -86,37 +113,42 @@ local function finish(object, file, ending, result)
   end)
   if ok then return nil end
   file:abandon()
-  return message
+  return message, true
 end
 
 -- Runs a recipe (checked, see sonde.recipe). options: values, set, seed, out, force, command, quiet.
--- Returns { status = "complete"|"interrupted"|"failed", exit = 0|1|130|143, error =, trace =, file = (nil if there is
--- none), steps =, seconds =, result = }.
+-- Returns { status = "complete"|"interrupted"|"failed", exit = 0|1|129|130|143, error =, trace =, file = (nil if there
+-- is none), steps =, seconds =, result =, quits = (the recipe called os.exit) }.
 function run.execute(recipe, options)
   local seed = options.seed or run.default_seed
   local path = options.out or recipe.name .. ".h5"
-  local file, message = File.open {
+  local file, refused = File.open {
     path = path, force = options.force, recipe = recipe, command = options.command, seed = seed,
     threads = core.threads(), values = options.values, set = options.set,
   }
-  if not file then return { status = "failed", exit = 1, error = message, steps = 0 } end
+  if not file then return { status = "failed", exit = 1, error = refused, steps = 0 } end
+  local _ <close> = setmetatable({}, { __close = function(_, problem)
+    if problem ~= nil then file:abandon() end
+  end })
   local _ <close> = surroundings(seed)
   local bar = run.new_progress(options.quiet)
   local object = Run.new { recipe = recipe, seed = seed, file = file, progress = bar }
+  object.overrides = options.set
   recipe.bar = bar -- what a print in the recipe clears first
-  core.nn.utils._on_clip(function(...) object:on_clip(...) end)
 
   local result, problem = call(recipe, options.values, object)
   local ending = { status = problem and (problem.status or "failed") or "complete", error = problem and problem.reason }
-  message = finish(object, file, ending, result)
+  local message, failed = finish(object, file, ending, result)
   object:release()
   bar:finish()
   local outcome = {
     status = ending.status, exit = problem and (problem.exit or 1) or 0, error = ending.error,
     trace = problem and problem.trace, file = path, steps = object.step, seconds = object:seconds(), result = result,
+    quits = problem and problem.quits,
   }
   if message then
-    outcome.status, outcome.exit, outcome.file = "failed", 1, nil
+    outcome.file = nil
+    if failed then outcome.status, outcome.exit = "failed", 1 end
     local told = outcome.error and outcome.error:find(message, 1, true)
     outcome.error = told and outcome.error or (outcome.error and outcome.error .. "; and " or "") .. message
   end
@@ -166,6 +198,7 @@ local function call_from_script(_, given, options)
     values = values, set = options.set, seed = options.seed, out = options.out, force = options.force,
     quiet = options.quiet ~= false, command = "sonde.run",
   })
+  if outcome.quits then os.exit(outcome.exit, true) end
   if outcome.status == "failed" then error(outcome.error, 0) end
   return outcome
 end

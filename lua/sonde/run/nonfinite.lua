@@ -19,9 +19,32 @@ local consequences = { continue = "going on", skip = "such steps are left out", 
 -- An event; the first of its kind is said aloud.
 function Nonfinite:report(step, code, text, value, probe)
   self.events:add(step, code, text, value, probe)
+  self.reported = step
   if self.said[code] then return end
   self.said[code] = true
   self.say(('step %d: %s; %s (on_nonfinite = "%s")'):format(step, text, consequences[self.reaction], self.reaction))
+end
+
+-- Where a number that is not finite came from: what the numerics watch found (core.numbers.found).
+local function origin_text(found)
+  local layer = found.layer and (" in '%s' (%s)"):format(found.layer, found.module) or ""
+  local read = found.low == found.low and (", reading numbers from %.3g to %.3g"):format(found.low, found.high) or ""
+  if found.origin == "forward" then
+    return ("the operator '%s'%s made it in the forward pass%s"):format(found.op, layer, read)
+  elseif found.origin == "backward" then
+    return ("the backward pass of '%s'%s made it, from a gradient%s"):format(found.op, layer,
+      read:gsub(", reading numbers", "", 1))
+  elseif found.parameter then
+    return ("the parameter '%s' held it already when '%s'%s read it: an update or the recipe put it there")
+      :format(found.parameter, found.op, layer)
+  end
+  return ("the operator '%s'%s read it: the data, or a constant, held it already"):format(found.op, layer)
+end
+
+-- An event for the first operator that made such a number, until all is finite again. found: nil if unknown.
+function Nonfinite:trace(step, found)
+  if not found then return end
+  self:report(step, "nonfinite_origin", "where it began: " .. origin_text(found), found.n_nonfinite)
 end
 
 -- Notes a loss or a norm; reports it when it becomes non-finite. True while it is finite (or unknown).

@@ -3,14 +3,30 @@
 local core = require "sonde.core"
 local Events = require "sonde.run.events"
 local Nonfinite = require "sonde.run.nonfinite"
+local Order = require "sonde.run.order"
 local Rows = require "sonde.run.rows"
 local fail = require "sonde.fail"
 local json = require "sonde.json"
 local recipe = require "sonde.recipe"
+local samples = require "sonde.probe.samples"
+local suggest = require "sonde.suggest"
 
 local Run = {}
 Run.__index = Run
 Run.__name = "Run"
+
+-- A name that a run does not have is an error in a recipe; the library's own files may ask for what is not there yet.
+local library = debug.getinfo(1, "S").source:match("^(@.*)run/object%.lua$")
+local optional = { file = true } -- nil in a run that writes none
+setmetatable(Run, { __index = function(_, name)
+  if type(name) ~= "string" or name:sub(1, 1) == "_" or optional[name] then return nil end
+  local source = debug.getinfo(2, "S").source
+  if source:sub(1, 1) ~= "@" or library and source:sub(1, #library) == library then return nil end
+  local names = {}
+  for method in next, Run do names[#names + 1] = method:sub(1, 1) ~= "_" and method or nil end
+  table.sort(names)
+  suggest.missing("run", name, names)
+end })
 
 -- options: recipe (checked), seed, file (nil: nothing is written), progress, on_nonfinite, first_backward (a function
 -- called when the first backward has finished; everything is then measured whatever the recipe says: see peek).
@@ -20,7 +36,7 @@ function Run.new(options)
     recipe = options.recipe, output = options.file, progress = options.progress,
     first_backward = options.first_backward,
     history = core.record.history(), started = core.system.clock(), epoch = 0 / 0,
-    models = {}, optimizers = {}, kept = {}, notes = {}, generators = {}, nets = {}, n_nets = 0, handles = {},
+    models = {}, optimizers = {}, kept = {}, notes = {}, generators = {}, nets = {}, samples = {}, handles = {},
     clips = {}, norms = {}, parameters = {},
   }, Run)
   self.data_stream = core.random.stream(self.seed, "data")
@@ -35,6 +51,7 @@ function Run.new(options)
   self.events = Events.new(self.history, function() return self:seconds() end)
   self.nonfinite = Nonfinite.new(options.on_nonfinite or self.recipe.on_nonfinite, self.events,
     function(text) self:warn(text) end)
+  self.order = Order.new(function(text) self:warn(text) end, function() return self.step + 1 end)
   return self
 end
 
@@ -65,27 +82,47 @@ function Run:optimizer(optimizer)
   for _, known in ipairs(self.optimizers) do
     if known == optimizer then return optimizer end
   end
-  local function before_step() self:before_optimizer_step(optimizer) end
+  local stepped = false
+  local function before_step()
+    -- Where no step ever ends by run:log, a signal ends the run between two of the optimiser's.
+    if stepped and self.step == 0 then self:check_end() end
+    stepped = true
+    self:before_optimizer_step(optimizer)
+  end
   self.handles[#self.handles + 1] = optimizer:register_step_pre_hook(before_step)
   self.optimizers[#self.optimizers + 1] = optimizer
+  if self.step == 0 then self.order:watch(optimizer) end
   if self.measure then self.measure:observe_optimizer(optimizer) end
   return optimizer
 end
 
-function Run:attach(net, options)
-  if self.nets[net] then return end
+local probe_options = { "every", "hist_every", "input", "loss", "name", "target", "what" }
+
+-- Attaches a probe. self.nets knows the first one of each network: { prefix = of its names }.
+function Run:attach(net, options, fixed)
+  if self.step > 0 then
+    fail("run:probe: step %d is open, and what the file holds was fixed when the first step ended: call it before the "
+      .. "first run:log (a network that is used later can be probed from the start; until then its rows are NaN)",
+      self.step + 1)
+  end
   if not self.measure then
     self.measure = core.probe.new(self.history, self.step + 1)
     for _, optimizer in ipairs(self.optimizers) do self.measure:observe_optimizer(optimizer) end
   end
-  self.nets[net] = self.measure:attach(net, options)
-  self.n_nets = self.n_nets + 1
+  local number = self.measure:attach(net, options)
+  self.nets[net] = self.nets[net] or { prefix = options.name and options.name .. "." or "" }
+  if not fixed then return end
+  self.samples[#self.samples + 1] = { net = net, given = fixed }
+  self.handles[#self.handles + 1] = samples.watch(self.measure, number, net, fixed)
 end
 
--- Measures a network's layers and parameters: run:probe(net, { every = 1, hist_every = 10, what = { groups }, name =
--- }).
+-- Measures a network's layers and parameters: run:probe(net, { every = 1, hist_every = 10, what = { groups }, name = of
+-- a second network or of a second probe, input =, target =, loss = }). With input (and target) these samples are
+-- measured instead of the batch, with the loss given here or else run:fit's: see probe/samples.lua.
 function Run:probe(net, options)
-  self:attach(net, not self.first_backward and options or {})
+  local rest, fixed = samples.take("run:probe", suggest.check_options("run:probe", options, probe_options))
+  if not self.first_backward then return self:attach(net, rest, fixed) end
+  if not self.nets[net] then self:attach(net, {}) end -- to peek at it
 end
 
 -- Registers what belongs to the state of the training: an object with state_dict and load_state_dict, or a plain table.
@@ -109,6 +146,7 @@ end
 -- The run has ended: nothing is observed any more.
 function Run:release()
   for _, handle in ipairs(self.handles) do handle:remove() end
+  self.order:release()
   if self.measure then self.measure:close() end
 end
 
@@ -120,7 +158,8 @@ local function check_name(where, name)
   end
 end
 
--- Notes in /events, with its time and step, that something happened.
+-- Notes in /events, with its time, that something happened. Its step is the open row's: after the row of step 10 it is
+-- 11, as run:evaluate's.
 function Run:event(text)
   if type(text) ~= "string" then fail("run:event: expected a text, got %s", type(text)) end
   self.events:add(self.step + 1, "text", text)

@@ -37,12 +37,7 @@ function Run:observed_grad_norm()
   local totals = {}
   for _, clip in ipairs(self.clips) do totals[#totals + 1] = clip.total end
   if totals[1] and #totals >= #self.optimizers then return root_of_squares(totals) end
-  if self.n_nets == 0 then return nil end
-  for number = 0, self.n_nets - 1 do
-    totals[number + 1] = self.measure:grad_norm(number)
-    if not totals[number + 1] then return nil end
-  end
-  return root_of_squares(table.move(totals, 1, self.n_nets, 1, {}))
+  return self.measure and self.measure:grad_norm()
 end
 
 -- All parameters of an optimiser, kept until it gets another group.
@@ -57,8 +52,15 @@ local function all_parameters(cache, optimizer)
   return known
 end
 
+function Run:registered_nets()
+  local nets = {}
+  for i, model in ipairs(self.models) do nets[i] = model.net end
+  return nets
+end
+
 function Run:before_optimizer_step(optimizer)
   if self.first_backward then self.first_backward() end
+  if next(self.order.optimizers) then self.order:update(optimizer, self:registered_nets()) end
   local norm = self:observed_grad_norm()
   if norm then
     self.norms = { norm } -- kept, for a step that is left out clears the gradients
@@ -71,6 +73,7 @@ end
 
 -- Told of each clip_grad_norm_ while the run goes.
 function Run:on_clip(total, coef, norm_type)
+  self.order:clip()
   self.clips[#self.clips + 1] = { total = norm_type == 2 and total or nil, coef = coef }
 end
 
@@ -84,19 +87,28 @@ local function smallest_coef(clips)
   return coef
 end
 
+-- If something became non-finite in this step, an event for where it began. What a step made and nobody saw in its loss
+-- or gradients (a mask of -inf, an evaluation) is forgotten.
+function Run:trace_nonfinite(step)
+  if self.nonfinite.reported == step then
+    self.nonfinite:trace(step, core.numbers.found(table.unpack(self:registered_nets())))
+  end
+  core.numbers.reset()
+end
+
 local group_codes = { weight_grad = "nonfinite_weight_grad", activation_grad = "nonfinite_activation_grad" }
 
--- Events for what is not finite in the step that just ended.
-function Run:report_nonfinite(step, loss, norm)
+-- Events for what is not finite in the step that just ended. seen: probes have measured all of its gradients.
+function Run:report_nonfinite(step, loss, norm, seen)
   self.nonfinite:watch(step, "nonfinite_loss", "loss", loss)
   if self.measure then
     for _, event in ipairs(self.measure:events()) do
       local text = ("%d elements of the gradient at '%s' are not finite"):format(event.value, event.name)
       self.nonfinite:report(step, group_codes[event.group], text, event.value, event.probe)
     end
-  else
-    self.nonfinite:watch(step, "nonfinite_grad_norm", "norm of the gradient", norm)
   end
+  if not seen then self.nonfinite:watch(step, "nonfinite_grad_norm", "norm of the gradient", norm) end
+  self:trace_nonfinite(step)
   local reason = self.nonfinite:after_step(step, loss)
   if reason then self.stopped = Stop.new("failed", reason, 1) end
 end
@@ -115,16 +127,18 @@ function Run:end_step()
   for name, value in next, known do
     if open[name] == nil then open[name] = value end
   end
-  local seconds = self:seconds()
+  local seconds, seen = self:seconds(), self.measure and self.measure:grad_norm() ~= nil
   local first = not self.rows.columns
   if first then self.rows:declare() end
   self.rows:write(step, seconds, self.epoch, self.output)
   self.step, self.clips, self.norms = step, {}, {}
+  self.order:end_step()
   if self.measure then self.measure:end_step(seconds) end
   if first then self:keep_first_gradients() end
   if first and self.output then self.output:start(self) end
-  self:report_nonfinite(step, loss, norm)
+  self:report_nonfinite(step, loss, norm, seen)
   if self.output then self.output:check() end
+  self:judge(step)
   self.progress:advance(step, loss)
 end
 

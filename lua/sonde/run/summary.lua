@@ -19,7 +19,7 @@ function Run:summary(net)
       before[#before + 1] = { name = name, now = parameter, old = parameter:detach():clone() }
     end
   end
-  return setmetatable({ run = self, before = before }, Summary)
+  return setmetatable({ run = self, before = before, prefix = self.nets[net].prefix }, Summary)
 end
 
 local function unmoved_share(entry)
@@ -38,7 +38,7 @@ function Summary:rows()
   for i, name in ipairs(group:coordinate("probe")) do place[name] = i end
   local now, rows = group:read("l2_norm"), {}
   for _, entry in ipairs(self.before) do
-    local i = place[entry.name]
+    local i = place[self.prefix .. entry.name]
     if i then
       rows[#rows + 1] = { layer = entry.name:gsub("%.weight$", ""), start = first[i], now = now[i],
                           unmoved = unmoved_share(entry), place = i }

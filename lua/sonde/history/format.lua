@@ -1,0 +1,91 @@
+-- The format "sonde-history" 1.0 as tables: what a file must hold, for `sonde check`.
+local format = { name = "sonde-history", version = "1" }
+
+-- Attributes of the root and their types.
+format.attributes = {
+  format = "string", format_version = "string", name = "string", about = "string", status = "string", error = "string",
+  created = "string", producer = "string", command = "string", default = "string",
+  seed = "int64", n_steps = "int64", threads = "int64", wall_seconds = "float64",
+}
+format.statuses = { "running", "complete", "interrupted", "failed", "recovered" }
+
+-- Texts of /run; true: JSON.
+format.run = {
+  recipe_source = false, modules = true, params = true, overrides = true, environment = true, model = false,
+  notes = true,
+}
+
+-- Types of columns: the stored types that will do.
+format.types = {
+  moment = { float32 = true, float64 = true },
+  float64 = { float64 = true },
+  uint32 = { uint32 = true },
+  int64 = { int64 = true },
+  integer = { int8 = true, int16 = true, int32 = true, int64 = true, uint8 = true, uint16 = true, uint32 = true },
+  string = { string = true },
+}
+
+-- Columns of one type with the same axes, added to a group's.
+local function columns(group, type, axes, names)
+  for name in names:gmatch("%S+") do group[name] = { type = type, axes = axes } end
+end
+
+local rows, cells = { "step" }, { "step", "probe" }
+
+local function probed(norms, moments, counts)
+  local group = {}
+  columns(group, "string", { "probe" }, "probe layer module role")
+  columns(group, "integer", { "probe" }, "depth n_elements")
+  columns(group, "float64", rows, "time")
+  columns(group, "float64", cells, norms)
+  columns(group, "moment", cells, moments)
+  columns(group, "uint32", cells, counts)
+  return group
+end
+
+local function histogram()
+  local group = probed("", "", "n_zero n_subnormal n_nonfinite")
+  columns(group, "integer", { "binade" }, "binade")
+  columns(group, "uint32", { "step", "probe", "binade" }, "counts")
+  return group
+end
+
+local function through_time(more_rows, more_times)
+  local group = { l2_norm = { type = "float64", axes = { "step", "probe", "time_step" } } }
+  columns(group, "string", { "probe" }, "probe")
+  columns(group, "integer", { "time_step" }, "time_step " .. more_times)
+  columns(group, "integer", rows, more_rows)
+  return group
+end
+
+-- Groups by name, and the columns each must have besides `step`. A group need not be there; more columns may be.
+format.groups = {
+  metrics = {},
+  weight_grad = probed("l2_norm", "mean std abs_mean abs_max zero_frac positive_frac", "n_subnormal n_nonfinite"),
+  activation_grad = probed("l2_norm", "mean std abs_mean abs_max zero_frac positive_frac", "n_subnormal n_nonfinite"),
+  activation = probed("l2_norm",
+    "mean std abs_max zero_frac slope_rms saturated_frac dead_frac idle_frac sample_cosine", "n_nonfinite"),
+  weight = probed("l2_norm update_l2_norm", "update_ratio unchanged_frac", ""),
+  weight_grad_hist = histogram(),
+  activation_grad_hist = histogram(),
+  hidden_grad = through_time("length", ""),
+  hidden_jacobian = through_time("", "lag"),
+  validation = {},
+  events = {},
+}
+columns(format.groups.metrics, "float64", rows, "time epoch loss lr grad_norm clip_coef")
+columns(format.groups.activation_grad, "integer", cells, "n_elements")
+columns(format.groups.weight, "moment", cells, "update_ratio")
+columns(format.groups.validation, "float64", rows, "loss accuracy")
+columns(format.groups.events, "float64", rows, "time value")
+columns(format.groups.events, "integer", rows, "code")
+
+-- What the numbers of a column must lie between where they are measured; nil, nil: anything goes.
+function format.limits(name)
+  if name:find("_frac$") then return 0, 1 end
+  if name:find("l2_norm$") or name == "std" or name:find("^abs_") or name == "slope_rms" or name == "update_ratio" then
+    return 0, math.huge
+  end
+end
+
+return format
