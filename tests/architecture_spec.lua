@@ -43,6 +43,7 @@ describe("runtime", function()
   local doors = {
     ["autograd/ops.h"] = true, ["kernel/loops.h"] = true, ["kernel/conv.h"] = true, ["kernel/linalg.h"] = true,
     ["kernel/recurrent.h"] = true, ["kernel/optimisers.h"] = true, ["kernel/losses.h"] = true,
+    ["autograd/formula.h"] = true,
   }
   -- Foreign libraries and the rooms that may see them.
   local foreign = {
@@ -128,8 +129,8 @@ end)
 describe("lua/sonde", function()
   -- A module may require itself and what stands before it here; a folder is one entry. "sonde" is the facade.
   local order = {
-    "core", "fail", "suggest", "json", "text", "progress", "tensor", "autograd", "nn", "optim", "h5", "sonde", "data",
-    "probe", "recipe", "run", "sweep", "theory", "diagnose", "cure", "plot", "report", "cli",
+    "core", "fail", "suggest", "json", "text", "progress", "tensor", "linalg", "autograd", "theory", "nn", "optim",
+    "h5", "sonde", "data", "probe", "recipe", "diagnose", "run", "sweep", "cure", "plot", "report", "cli",
   }
   local place = {}
   for i, name in ipairs(order) do place[name] = i end

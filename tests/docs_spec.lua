@@ -1,4 +1,5 @@
 --- README.md is true: its recipe runs, its Python loads the file, the commands and folders it names exist.
+local h5 = require "sonde.h5"
 local lfs = require "lfs"
 local process = require "support.process"
 
@@ -24,6 +25,16 @@ describe("README.md", function()
     assert.equal("", load.stderr)
     assert.equal(0, load.code)
     assert.truthy(load.stdout:find("1.weight", 1, true))
+  end)
+
+  it("has a loop written by hand that runs, learns and keeps its accuracy", function()
+    local second = select(2, readme:match("```lua\n(.-)```.-```lua\n(.-)```"))
+    local dir <close> = process.tempdir()
+    process.write(dir / "loop.lua", assert(second, "no second recipe in README.md"))
+    local run = process.sonde({ "run", "loop.lua", "--quiet" }, { cwd = dir.path })
+    assert.equal("", run.stderr)
+    assert.equal(0, run.code)
+    assert.is_true(h5.read(dir / "loop.h5", "/result/accuracy") > 0.7)
   end)
 
   it("names only commands that help lists", function()

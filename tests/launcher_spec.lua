@@ -6,11 +6,15 @@ local tools = {
   ["dpkg-query"] = [[shift 3
 for p in "$@"; do case " $ABSENT " in *" $p "*) ;; *) echo "installed $p" ;; esac; done; test -z "$ABSENT"]],
   ["apt-get"] = [[echo "apt-get $*" >>"$CALLS"; exit "${APT_CODE:-0}"]],
+  sleep = [[case $1 in 10) exec /bin/sleep 0.1 ;; *) exec /bin/sleep "$1" ;; esac]],
   id = [[echo "${USER_ID:-0}"]],
   -- configuring is written down; building makes a program that prints its arguments
-  cmake = [[echo "cmake $*" >>"$CALLS"; case $1 in --build) sleep "${BUILD_TIME:-0}" ;; *) exit 0 ;; esac
+  cmake = [[echo "cmake $*" >>"$CALLS"; case $1 in
+--build) echo '[ 40%] Building a.o'; sleep "${BUILD_TIME:-0}" ;; *) exit 0 ;; esac
 test -z "$BROKEN" || { echo "main.c:1: error: broken"; exit 2; }
-printf '#!/bin/sh\nfor a in "$@"; do printf "[%%s]" "$a"; done; exit 7\n' >"$2/sonde"; chmod +x "$2/sonde"]],
+printf '#!/bin/sh\necho "launched by $SONDE_LAUNCHER" >&2; for a in "$@"; do printf "[%%s]" "$a"; done; exit 7\n' \
+  >"$2/sonde"
+chmod +x "$2/sonde"]],
 }
 
 describe("the launcher", function()
@@ -46,7 +50,7 @@ describe("the launcher", function()
   it("does nothing more when nothing has changed, and builds when something has", function()
     start {}
     local before = called()
-    assert.equal("", start({}).stderr)
+    assert.equal("launched by " .. tree .. "/sonde\n", start({}).stderr)
     assert.equal(before, called())
     process.run "sleep 0.02" -- files are dated by the kernel's clock tick
     for _, change in ipairs { "touch runtime/new.c", "rm runtime/new.c", "touch CMakeLists.txt" } do
@@ -76,6 +80,26 @@ describe("the launcher", function()
     local _, builds = called():gsub("cmake %-%-build", "")
     assert.equal(1, builds)
     for i = 1, 4 do assert.matches("[" .. i .. "]", result.stdout, 1, true) end
+  end)
+
+  it("says what goes on and how far it is", function()
+    local result = start({}, { BUILD_TIME = "0.5", ABSENT = "cmake" })
+    assert.matches("installing them: .*\nsonde: this takes a minute or a few", result.stderr)
+    assert.matches("building into .*/build: a minute or two, this once\n", result.stderr)
+    assert.matches("\nsonde: 10 s: %[ 40%%%] Building a%.o\nsonde: 20 s: ", result.stderr)
+    process.run({ "touch", "runtime/new.c" }, { cwd = tree })
+    assert.matches("building into .*/build what has changed\n", start({}).stderr)
+  end)
+
+  it("explains its own commands without building", function()
+    for _, name in ipairs { "test", "bench" } do
+      for _, words in ipairs { { name, "--help" }, { name, "-h" }, { "help", name } } do
+        local result = start(words)
+        assert.same({ 0, "" }, { result.code, result.stderr })
+        assert.matches("^Usage: %./sonde " .. name, result.stdout)
+      end
+    end
+    assert.equal("", called())
   end)
 
   it("shows why a build failed", function()

@@ -1,6 +1,5 @@
 -- The benchmarks: `./sonde bench [steps] [layers] [start] [memory]` (all without an argument). They print figures
--- beside
--- the aims and judge nothing.
+-- beside the aims and judge nothing.
 local lfs = require "lfs"
 local core = require "sonde.core"
 
@@ -15,8 +14,8 @@ local median, ratio = sides.median, sides.ratio
 -- ---- training steps ------------------------------------------------------------------------------------------
 
 local function print_net(net, side, torch)
-  print(("\n%s (tanh, cross-entropy, SGD with momentum; ms per step, median of %d rounds)"):format(net.name,
-  sides.ROUNDS))
+  print(("\n%s (tanh, cross-entropy, SGD with momentum; ms per step, median of %d rounds)"):format(
+    net.name, sides.ROUNDS))
   local function row(label, s, extra) print(("  %-46s %9.3f  %s"):format(label, median(s.times), extra or "")) end
   local function added(s) return ("%+.1f %% on the logging run"):format((ratio(s, side.run) - 1) * 100) end
   row("sonde, bare step", side.plain)
@@ -105,6 +104,7 @@ local function memory()
   print "\nmemory (20 x 64, batch 32, every default probe, written to a file)"
   io.stdout:flush()
   os.execute(table.concat({ process.quote(exe), "lua", process.quote(here .. "/memory.lua"), process.quote(dir) }, " "))
+  os.execute(process.quote(exe) .. " lua " .. process.quote(here .. "/sequence_memory.lua"))
 end
 
 local benchmarks = { steps = steps, layers = layers, start = start_up, memory = memory }

@@ -15,7 +15,7 @@ describe("require \"sonde\"", function()
       assert.equal(sonde[name], require("sonde." .. name))
     end
     assert.equal(before, count(_G))
-    assert.is_nil(sonde.nothing)
+    assert.has_error(function() return sonde.nothing end)
     assert.equal("string", type(sonde.version))
   end)
 

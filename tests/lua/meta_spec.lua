@@ -31,6 +31,8 @@ describe("the editor's stubs", function()
     check(sonde.nn, "nn", nn)
     check(sonde.nn.init, "init", nn)
     check(sonde.nn.utils, "utils", nn)
+    check(sonde.nn.utils.parametrize, "parametrize", nn)
+    check(sonde.nn.utils.parametrizations, "parametrizations", nn)
     local module = { extend = sonde.nn.Module.extend }
     for name, value in pairs(sonde.nn.methods) do module[name] = value end
     check(module, "Module", nn)
@@ -39,12 +41,12 @@ describe("the editor's stubs", function()
     local schedules = stub "lr_scheduler"
     check(sonde.optim.lr_scheduler, "lr_scheduler", schedules)
     check(sonde.optim.swa_utils, "swa_utils", schedules)
-    for _, name in ipairs { "data", "probe", "h5" } do check(sonde[name], name, stub(name)) end
+    for _, name in ipairs { "data", "probe", "h5", "theory", "linalg" } do check(sonde[name], name, stub(name)) end
     check(sonde.data.Dataset.methods, "Dataset", stub "data")
   end)
 
   it("are Lua", function()
-    for _, name in ipairs { "sonde", "tensor", "nn", "optim", "data", "probe", "h5",
+    for _, name in ipairs { "sonde", "tensor", "nn", "optim", "data", "probe", "h5", "theory", "linalg",
       "run" } do assert.truthy(load(stub(name))) end
   end)
 end)

@@ -310,6 +310,30 @@ static void test_gradients_and_observers(void)
     RELEASE(x, w, h, y, apart);
 }
 
+/* A backward that is only watched: each .grad is the same tensor with the same bits afterwards, or none again. */
+static void test_backward_aside(void)
+{
+    sonde_autograd_observer observer = {.backward_begin = begin, .backward_end = end};
+    witness seen = {0};
+    sonde_tensor *x = lab_number(3, true), *w = lab_number(4, true), *y = NULL;
+    begun = ended = 0;
+    OK(sonde_unary_op(&y, SONDE_SQUARE, x));
+    OK(sonde_backward(y, NULL, false));
+    RELEASE(y);
+    const sonde_tensor *before = sonde_grad(x);
+    const uint32_t version = before->storage->version;
+    OK(sonde_watch_grad(x, watcher, &seen, NULL, NULL));
+    OK(sonde_binary_op(&y, SONDE_MUL, x, w));
+    sonde_autograd_observe(&observer);
+    OK(sonde_backward_aside(y));
+    CHECK(seen.calls == 1 && seen.seen == 4 && begun == 1 && ended == 1); /* 4, not 6 + 4 */
+    CHECK(sonde_grad(x) == before && before->storage->version == version && lab_grad(x, 0) == 6 && !sonde_grad(w));
+    CHECK(sonde_backward_aside(y) == SONDE_ESTATE); /* the graph is spent */
+    CHECK(sonde_grad(x) == before && lab_grad(x, 0) == 6 && !sonde_grad(w));
+    sonde_autograd_unobserve(&observer);
+    RELEASE(x, w, y);
+}
+
 int main(void)
 {
     CHECK_RUN(test_accumulates_over_backwards);
@@ -325,5 +349,6 @@ int main(void)
     CHECK_RUN(test_hooks_that_fail);
     CHECK_RUN(test_watching_before_a_change);
     CHECK_RUN(test_gradients_and_observers);
+    CHECK_RUN(test_backward_aside);
     LAB_END();
 }

@@ -120,6 +120,19 @@ static void log_a_run(int64_t steps, int64_t chunk)
     watched[0] = '\0';
 }
 
+/* What `show` sees of the same file, unrecovered: every flushed row too. */
+static void look_at_prefix(int64_t rows)
+{
+    sonde_h5_file *f;
+    sonde_h5_info info;
+    if (sonde_h5_open(&f, "replay.h5.part", "r") == SONDE_OK) {
+        CHECK(rows == 0 || (sonde_h5_inspect(f, "/metrics/step", &info) == SONDE_OK && info.shape[0] >= rows));
+        CHECK(sonde_h5_close(f) == SONDE_OK);
+    } else if (!CHECK(rows == 0 && lab_says("replay.h5.part"))) {
+        printf("       %s\n", sonde_message());
+    }
+}
+
 static void every_prefix_is_recovered(void)
 {
     log_a_run(150, 10);
@@ -129,6 +142,7 @@ static void every_prefix_is_recovered(void)
         play(&file, &entries[i]);
         sonde_h5_recovered out;
         store("replay.h5.part", file.bytes, file.size);
+        if (i % 5 == 0) look_at_prefix(entries[i].rows);
         sonde_status status = sonde_h5_recover("replay.h5.part", true, &out);
         if (status == SONDE_OK) {
             if (lab_check_file("replay.h5", entries[i].rows, "recovered") < 0) printf("       after write %zu\n", i);
@@ -321,6 +335,69 @@ static void a_save_that_fails_leaves_nothing(void)
     CHECK(sonde_h5_open_ids() == 0);
 }
 
+/* ---- the marks of a writer ----------------------------------------------------------------------------- */
+
+static bool hide_private; /* as if this HDF5 had no properties that clear them */
+
+__attribute__((visibility("default"))) int H5Pexist(int64_t list, const char *name);
+int H5Pexist(int64_t list, const char *name)
+{
+    int (*real)(int64_t, const char *) = (int (*)(int64_t, const char *))dlsym(RTLD_NEXT, "H5Pexist");
+    return hide_private && strstr(name, "clear_status_flags") ? 0 : real(list, name);
+}
+
+/* A child opens a run, starts it or not, writes some steps, and is gone. */
+static void leave_part(const char *path, int64_t steps)
+{
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        lab l = lab_new();
+        sonde_h5_writer *w;
+        sonde_h5_run run = lab_run(path, true);
+        if (sonde_h5_writer_open(&w, &run) != SONDE_OK) _exit(1);
+        if (steps > 0 && sonde_h5_writer_start(w, l.history) != SONDE_OK) _exit(2);
+        for (int64_t step = 1; step <= steps; step++)
+            if (lab_step(&l, step) != SONDE_OK) _exit(3);
+        _exit(steps == 0 || sonde_h5_writer_flush(w) == SONDE_OK ? 0 : 4);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void a_part_opens_whatever_its_marks(void)
+{
+    sonde_h5_file *f;
+    sonde_h5_value value;
+    sonde_h5_recovered out;
+    leave_part("early.h5", 0); /* killed before SWMR: no reader may open it, says HDF5 */
+    if (CHECK(sonde_h5_open(&f, "early.h5.part", "r") == SONDE_OK)) {
+        CHECK(sonde_h5_is_live(f) && !sonde_h5_has_writer(f));
+        CHECK(sonde_h5_read_attribute(f, "/", "name", &value) == SONDE_OK && !strcmp(((char **)value.data)[0], "lab"));
+        sonde_h5_value_free(&value);
+        CHECK(sonde_h5_close(f) == SONDE_OK);
+    } else {
+        printf("       %s\n", sonde_message());
+    }
+    CHECK(sonde_h5_recover("early.h5.part", false, &out) == SONDE_EFORMAT && lab_says("before its first rows"));
+    CHECK(lab_exists("early.h5.part"));
+    if (system("command -v h5clear >/dev/null")) {
+        printf("   h5clear is not installed: going without HDF5's private properties is not tried\n");
+        return;
+    }
+    hide_private = true;
+    CHECK(sonde_h5_open(&f, "early.h5.part", "r") == SONDE_OK && sonde_h5_close(f) == SONDE_OK);
+    leave_part("marked.h5", 130);
+    if (CHECK(sonde_h5_recover("marked.h5.part", false, &out) == SONDE_OK))
+        CHECK(lab_check_file("marked.h5", 130, "recovered") == 130);
+    leave_part("marked.h5", 130);
+    CHECK(!setenv("PATH", "/nowhere", 1));
+    CHECK(sonde_h5_recover("marked.h5.part", true, &out) == SONDE_EIO && lab_says("hdf5-tools"));
+    CHECK(lab_exists("marked.h5.part"));
+    hide_private = false;
+}
+
 /* ---- damaged files ------------------------------------------------------------------------------------- */
 
 static char *whole_file(const char *path, size_t *size)
@@ -429,6 +506,11 @@ int main(void)
     CHECK_RUN(a_kill_loses_no_flushed_row);
     CHECK_RUN(damage_is_survived);
     CHECK_RUN(recover_explains_itself);
+    const char *path = getenv("PATH");
+    char *before_path = strdup(path ? path : "/usr/bin:/bin");
+    CHECK_RUN(a_part_opens_whatever_its_marks);
+    CHECK(!setenv("PATH", before_path, 1));
+    free(before_path);
     CHECK(sonde_h5_open_ids() == 0);
     CHECK_RUN(a_full_disk_is_told_and_loses_nothing);
     CHECK_RUN(a_limit_on_file_size_too);

@@ -156,7 +156,7 @@ static inline int64_t lab_check_file(const char *path, int64_t at_least, const c
     int64_t metrics = lab_check_rows(f, "metrics", 1, 1), grad = lab_check_rows(f, "weight_grad", 1, 1);
     int64_t hist = lab_check_rows(f, "weight_grad_hist", 1, 2);
     CHECK(lab_check_rows(f, "events", 5, 5) >= at_least / 5);
-    CHECK(metrics >= at_least && grad >= at_least);
+    CHECK(metrics >= at_least && grad >= at_least && hist >= (at_least + 1) / 2);
     lab_check_numbers(f, metrics, grad, hist);
     sonde_h5_value value;
     if (CHECK(sonde_h5_read_attribute(f, "/", "status", &value) == SONDE_OK)) {

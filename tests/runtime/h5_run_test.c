@@ -221,17 +221,27 @@ typedef struct watcher {
 static bool read_live(void)
 {
     sonde_h5_file *f;
-    sonde_h5_value steps = { 0 }, mean = { 0 };
+    sonde_h5_value steps = { 0 }, mean = { 0 }, rows = { 0 }, counts = { 0 };
     if (sonde_h5_open(&f, "shared.h5.part", "r") != SONDE_OK) return false;
-    bool right = sonde_h5_is_live(f);
+    bool right = sonde_h5_is_live(f) && sonde_h5_has_writer(f);
     right = right && sonde_h5_write_attribute(f, "/", "x", &(sonde_h5_value){ 0 }) == SONDE_ESTATE;
     right = right && sonde_h5_read(f, "/weight_grad/step", SONDE_H5_NATURAL, NULL, NULL, &steps) == SONDE_OK;
     right = right && sonde_h5_read(f, "/weight_grad/mean", SONDE_H5_NATURAL, NULL, NULL, &mean) == SONDE_OK;
     right = right && mean.shape[0] >= steps.shape[0]; /* data first, step last */
     for (int64_t i = 3; right && i < steps.shape[0]; i++)
         right = ((float *)mean.data)[i * LAB_PROBES] == lab_mean(i + 1, 0);
+    right = right && sonde_h5_read(f, "/weight_grad_hist/step", SONDE_H5_NATURAL, NULL, NULL, &rows) == SONDE_OK;
+    int64_t last = right ? rows.shape[0] : 0;
+    if (last > 0) { /* the newest histogram is whole */
+        const int64_t start[3] = { last - 1 }, count[3] = { 1, LAB_PROBES, LAB_BINS };
+        right = sonde_h5_read(f, "/weight_grad_hist/counts", SONDE_H5_I64, start, count, &counts) == SONDE_OK;
+        for (int64_t i = 0; right && i < LAB_PROBES * LAB_BINS; i++)
+            right = ((int64_t *)counts.data)[i] == lab_count(last * 2 - 1, (int)(i / LAB_BINS), (int)(i % LAB_BINS));
+    }
     sonde_h5_value_free(&steps);
     sonde_h5_value_free(&mean);
+    sonde_h5_value_free(&rows);
+    sonde_h5_value_free(&counts);
     return sonde_h5_close(f) == SONDE_OK && right;
 }
 
@@ -281,7 +291,7 @@ static void statistics_are_on_file_in_time(void)
     CHECK(lab_exists("slow.h5.side"));
     CHECK(sonde_h5_open(&f, "slow.h5.part", "r") == SONDE_OK);
     CHECK(lab_check_rows(f, "metrics", 1, 1) == 1);
-    CHECK(lab_check_rows(f, "weight_grad_hist", 1, 2) == 0); /* waits for its chunk */
+    CHECK(lab_check_rows(f, "weight_grad_hist", 1, 2) == 1);
     CHECK(sonde_h5_close(f) == SONDE_OK);
     sonde_h5_writer_free(w); /* not finished: FILE.part stays, closed */
     sonde_history_free(l.history);
@@ -327,17 +337,50 @@ static void refuses_bad_places(void)
     CHECK(!lab_exists("dead.h5.part") && !lab_exists("dead.h5.side") && !lab_exists("dead.h5"));
 }
 
+/* A finished file without rows, as a run leaves it that fails before its first step. */
+static void write_empty_run(const char *path)
+{
+    sonde_h5_writer *w;
+    sonde_h5_run run = lab_run(path, false);
+    sonde_h5_end end = { .status = "failed", .error = "lab.lua:7: no such file" };
+    CHECK(sonde_h5_writer_open(&w, &run) == SONDE_OK);
+    lab_put_text(w, "/run/params", "{}");
+    CHECK(sonde_h5_writer_finish(w, &end) == SONDE_OK);
+    sonde_h5_writer_free(w);
+}
+
+static void replaces_only_files_of_runs(void)
+{
+    char text[64];
+    sonde_h5_file *f;
+    sonde_h5_recovered recovered;
+    write_file("recipe.lua", "return {}");
+    CHECK(try_open("recipe.lua", true) == SONDE_EARG && lab_says("not a whole file of a sonde run"));
+    CHECK(try_open("recipe.lua", false) == SONDE_EARG && !lab_says("--force"));
+    write_file("recipe.lua.part", "what a killed run left");
+    CHECK(sonde_h5_recover("recipe.lua.part", true, &recovered) == SONDE_EARG && lab_says("'recipe.lua' exists"));
+    CHECK(lab_exists("recipe.lua.part") && !unlink("recipe.lua.part"));
+    CHECK(sonde_h5_open(&f, "data.h5", "w") == SONDE_OK && sonde_h5_close(f) == SONDE_OK);
+    CHECK(try_open("data.h5", true) == SONDE_EARG && lab_exists("data.h5"));
+    write_empty_run("old.h5");
+    CHECK(try_open("old.h5", true) == SONDE_OK); /* opened, never started */
+    CHECK(!strcmp(read_text("old.h5", "/run/params", text, sizeof text), "{}"));
+    CHECK(!truncate("old.h5", 500) && try_open("old.h5", true) == SONDE_EARG);
+}
+
 static void force_keeps_the_old_file_till_the_end(void)
 {
     lab l = lab_new();
     sonde_h5_writer *w;
     sonde_h5_run run = lab_run("forced.h5", true);
-    write_file("forced.h5", "old");
+    struct stat old;
+    write_empty_run("forced.h5");
+    CHECK(!stat("forced.h5", &old));
     CHECK(sonde_h5_writer_open(&w, &run) == SONDE_OK);
     CHECK(sonde_h5_writer_start(w, l.history) == SONDE_OK);
     CHECK(lab_step(&l, 1) == SONDE_OK && sonde_h5_writer_flush(w) == SONDE_OK);
     struct stat info;
-    CHECK(!stat("forced.h5", &info) && info.st_size == 3);
+    CHECK(!stat("forced.h5", &info) && info.st_ino == old.st_ino && info.st_size == old.st_size);
     sonde_h5_end end = lab_end(1);
     CHECK(sonde_h5_writer_finish(w, &end) == SONDE_OK);
     sonde_h5_writer_free(w);
@@ -372,17 +415,43 @@ static void nothing_is_made_after_the_start(void)
     CHECK(lab_exists("fixed.h5.part") && !lab_exists("fixed.h5.tmp"));
 }
 
+static void check_default(const char *path, const char *group)
+{
+    sonde_h5_file *f;
+    sonde_h5_value value;
+    if (!CHECK(sonde_h5_open(&f, path, "r") == SONDE_OK)) return;
+    if (CHECK(sonde_h5_read_attribute(f, "/", "default", &value) == SONDE_OK)) {
+        CHECK(!strcmp(((char **)value.data)[0], group));
+        sonde_h5_value_free(&value);
+    }
+    CHECK(sonde_h5_close(f) == SONDE_OK);
+}
+
 static void a_run_that_ends_at_once_is_whole(void)
 {
-    sonde_h5_writer *w;
-    sonde_h5_run run = lab_run("empty.h5", false);
     char text[64];
-    CHECK(sonde_h5_writer_open(&w, &run) == SONDE_OK);
-    lab_put_text(w, "/run/params", "{}");
-    sonde_h5_end end = { .status = "failed", .error = "lab.lua:7: no such file" };
-    CHECK(sonde_h5_writer_finish(w, &end) == SONDE_OK);
-    sonde_h5_writer_free(w);
+    write_empty_run("empty.h5");
     CHECK(!strcmp(read_text("empty.h5", "/run/params", text, sizeof text), "{}"));
+    check_default("empty.h5", "");
+}
+
+static void default_names_a_group_there_is(void)
+{
+    sonde_history *h;
+    sonde_group *g;
+    sonde_h5_run run = lab_run("plain.h5", false);
+    sonde_h5_end end = lab_end(0);
+    int loss;
+    check_default("run.h5", "weight_grad");
+    CHECK(sonde_history_new(&h) == SONDE_OK);
+    CHECK(sonde_h5_save(h, &run, &end) == SONDE_OK);
+    check_default("plain.h5", "");
+    CHECK(sonde_history_group(h, &g, "metrics", SONDE_GROUP_PLAIN) == SONDE_OK);
+    CHECK(sonde_group_variable(g, &loss, "loss", SONDE_CELL_F64, 0, NULL, NULL, NULL) == SONDE_OK);
+    run.force = true;
+    CHECK(sonde_h5_save(h, &run, &end) == SONDE_OK);
+    check_default("plain.h5", "metrics");
+    sonde_history_free(h);
 }
 
 static void saves_a_history_in_one_go(void)
@@ -414,9 +483,11 @@ int main(int argc, char **argv)
     CHECK_RUN(is_read_while_written);
     CHECK_RUN(statistics_are_on_file_in_time);
     CHECK_RUN(refuses_bad_places);
+    CHECK_RUN(replaces_only_files_of_runs);
     CHECK_RUN(force_keeps_the_old_file_till_the_end);
     CHECK_RUN(nothing_is_made_after_the_start);
     CHECK_RUN(a_run_that_ends_at_once_is_whole);
+    CHECK_RUN(default_names_a_group_there_is);
     CHECK_RUN(saves_a_history_in_one_go);
     CHECK(sonde_h5_open_ids() == 0);
     CHECK(sonde_memory().live_blocks == before);

@@ -277,10 +277,10 @@ static inline naive naive_of(const copy *parts, int n_parts)
     return s;
 }
 
-/* Mean of cos(a_i, a_k) over i ≠ k. */
+/* Mean of cos(a_i, a_k) over i ≠ k, of the rows that are not 0. */
 static inline double naive_cosine(const copy *c)
 {
-    int64_t columns = c->n / c->rows;
+    int64_t columns = c->n / c->rows, n = 0;
     double sum = 0;
     for (int64_t i = 0; i < c->rows; i++) {
         for (int64_t k = 0; k < c->rows; k++) {
@@ -291,10 +291,12 @@ static inline double naive_cosine(const copy *c)
                 a += u * u;
                 b += v * v;
             }
-            if (i != k) sum += dot / sqrt(a * b);
+            if (i == k || a == 0 || b == 0) continue;
+            sum += dot / sqrt(a * b);
+            n++;
         }
     }
-    return sum / (double)(c->rows * (c->rows - 1));
+    return n > 0 ? sum / (double)n : (double)NAN;
 }
 
 #endif

@@ -74,7 +74,7 @@ static void the_last_backward_of_a_step_wins(void)
     OK(sonde_backward(loss, NULL, false));
     sonde_tensor_release(loss);
     double norm;
-    CHECK(sonde_probe_grad_norm(l.probe, 0, &norm));
+    CHECK(sonde_probe_grad_norm(l.probe, &norm));
     CHECK_NEAR(norm, sqrt(15), 1e-12);
     OK(sonde_probe_end_step(l.probe, 1));
     CHECK(isnan(last(&l, "weight_grad", "l2_norm", "1.weight"))); /* cleared, not reached again */
@@ -82,7 +82,7 @@ static void the_last_backward_of_a_step_wins(void)
     OK(sonde_reduce(&loss, SONDE_SUM, w, 0, NULL, false, 0));
     OK(sonde_backward(loss, NULL, false)); /* "5.weight" still holds the gradient of the step before */
     sonde_tensor_release(loss);
-    CHECK(!sonde_probe_grad_norm(l.probe, 0, &norm));
+    CHECK(!sonde_probe_grad_norm(l.probe, &norm));
     OK(sonde_tensor_fill_(sonde_grad(w), 2)); /* changed between two backwards: read again */
     OK(sonde_reduce(&loss, SONDE_SUM, head, 0, NULL, false, 0));
     OK(sonde_backward(loss, NULL, false));
@@ -194,9 +194,12 @@ static void names_order_and_depth(void)
     backward_of(&l, l.x);
     OK(sonde_probe_end_step(l.probe, 1));
     const sonde_group *activation = sonde_history_find(l.history, "activation");
-    CHECK(sonde_group_axis_at(activation, 0)->length == 5); /* Flatten's output needs no gradient */
-    check_place(&l, "activation", 0, "h1", "h1", "Linear", "output", 1);
-    check_place(&l, "activation", 1, "norm", "norm", "BatchNorm1d", "output", 1);
+    CHECK(sonde_group_axis_at(activation, 0)->length == 6);
+    const sonde_group *gradient = sonde_history_find(l.history, "activation_grad");
+    CHECK(sonde_group_axis_at(gradient, 0)->length == 5); /* Flatten's output needs none */
+    check_place(&l, "activation", 0, "1", "1", "Flatten", "output", 0);
+    check_place(&l, "activation", 1, "h1", "h1", "Linear", "output", 1);
+    check_place(&l, "activation", 2, "norm", "norm", "BatchNorm1d", "output", 1);
     check_place(&l, "activation_grad", 2, "block.a", "block.a", "Linear", "output", 2);
     check_place(&l, "activation_grad", 3, "block.2", "block.2", "Tanh", "output", 2);
     check_place(&l, "activation_grad", 4, "out", "out", "Linear", "output", 3);
@@ -249,12 +252,21 @@ static void two_networks(void)
     int number = -1;
     OK(sonde_probe_attach(l.probe, teacher, &(sonde_probe_options){.name = "teacher", .every = 2}, &number));
     CHECK(number == 1);
+    OK(sonde_probe_attach(l.probe, l.net, &(sonde_probe_options){.name = "again"}, NULL));
     train(&l); /* the teacher is idle */
     CHECK(last(&l, "weight_grad", "l2_norm", "1.weight") > 0);
     CHECK(isnan(last(&l, "weight_grad", "l2_norm", "teacher.1.weight")));
     CHECK(isnan(last(&l, "activation", "mean", "teacher.2")));
+    CHECK(last(&l, "weight_grad", "l2_norm", "again.1.weight") == last(&l, "weight_grad", "l2_norm", "1.weight"));
     train(&l);
     CHECK(rows_of(&l, "weight_grad") == 2);
+    double norm = 0, total = 1;
+    sonde_tensor *parameters[8], **end = parameters;
+    OK(sonde_module_visit_parameters(l.net, false, note_parameter, &end));
+    backward_of(&l, l.x); /* an idle network is no hindrance, and a parameter that two have counts once */
+    CHECK(sonde_probe_grad_norm(l.probe, &norm));
+    OK(sonde_total_norm(&total, (int)(end - parameters), parameters, 2));
+    CHECK_NEAR(norm / total, 1, 1e-6);
     CHECK(sonde_probe_attach(l.probe, late, &(sonde_probe_options){.name = "late"}, NULL) == SONDE_ESTATE);
     sonde_module_release(teacher);
     sonde_module_release(late);
@@ -281,6 +293,13 @@ static void cadence(void)
     train(&l);
     CHECK(sonde_history_n_groups(l.history) == 1 && rows_of(&l, "weight_grad") == 1);
     lab_free(&l);
+}
+
+static void check_steps(const lab *l, const char *group, const int64_t *steps, int64_t n)
+{
+    const sonde_group *g = sonde_history_find(l->history, group);
+    if (!CHECK(g && sonde_group_rows(g) == n)) return;
+    for (int64_t row = 0; row < n; row++) CHECK(sonde_group_step(g, row) == steps[row]);
 }
 
 static void first_and_last_rows_have_histograms(void)
@@ -311,10 +330,26 @@ static void first_and_last_rows_have_histograms(void)
     CHECK(!isnan(last(&l, "weight_grad_hist", "n_zero", "3.weight")));
     lab_free(&l);
     l = small_lab("Tanh", &(sonde_probe_options){.every = 3});
-    sonde_probe_expect_end(l.probe, 12); /* the last measured one is 10 */
-    for (int step = 1; step <= 12; step++) train(&l);
-    const sonde_group *hist = sonde_history_find(l.history, "weight_grad_hist");
-    CHECK(sonde_group_step(hist, sonde_group_rows(hist) - 1) == 10);
+    for (int step = 1; step <= 12; step++) {
+        if (step == 12) sonde_probe_expect_end(l.probe, 12); /* off the grid: measured all the same */
+        train(&l);
+    }
+    check_steps(&l, "weight_grad", (const int64_t[]){1, 4, 7, 10, 12}, 5);
+    check_steps(&l, "activation", (const int64_t[]){1, 4, 7, 10, 12}, 5);
+    check_steps(&l, "activation_grad_hist", (const int64_t[]){1, 12}, 2);
+    CHECK(last(&l, "weight_grad", "l2_norm", "1.weight") > 0 && last(&l, "weight", "update_l2_norm", "1.weight") > 0);
+    lab_free(&l);
+}
+
+static void histograms_come_about_every_so_many_steps(void)
+{
+    lab l = small_lab("Tanh", &(sonde_probe_options){.every = 3, .hist_every = 10});
+    for (int step = 1; step <= 34; step++) train(&l);
+    check_steps(&l, "weight_grad_hist", (const int64_t[]){1, 13, 22, 31}, 4); /* the first measured of 1.., 11.., … */
+    lab_free(&l);
+    l = small_lab("Tanh", &(sonde_probe_options){.every = 4, .hist_every = 3}); /* not more often than anything else */
+    for (int step = 1; step <= 10; step++) train(&l);
+    check_steps(&l, "activation_grad_hist", (const int64_t[]){1, 5, 9}, 3);
     lab_free(&l);
 }
 
@@ -328,7 +363,7 @@ static void nonfinite_gradients_are_events(void)
     double norm = 0;
     OK(sonde_optimizer_zero_grad(l.optimizer, true));
     backward_of(&l, l.x);
-    CHECK(sonde_probe_grad_norm(l.probe, 0, &norm) && isnan(norm));
+    CHECK(sonde_probe_grad_norm(l.probe, &norm) && isnan(norm));
     OK(sonde_probe_end_step(l.probe, 2));
     CHECK(sonde_probe_events(l.probe, &events) == 2);
     CHECK(events[0].step == 2 && events[0].group == SONDE_PROBE_WEIGHT_GRAD && strcmp(events[0].name, "5.bias") == 0);
@@ -354,6 +389,7 @@ int main(void)
     CHECK_RUN(two_networks);
     CHECK_RUN(cadence);
     CHECK_RUN(first_and_last_rows_have_histograms);
+    CHECK_RUN(histograms_come_about_every_so_many_steps);
     CHECK_RUN(nonfinite_gradients_are_events);
     CHECK(sonde_module_live() == 0);
     CHECK(sonde_tensor_live() == 0);

@@ -34,7 +34,7 @@ static void weight_gradients(void)
     copy weight = copy_of(sonde_grad(sonde_module_parameter(l.net->children[0].module, "weight")));
     copy bias = copy_of(sonde_grad(sonde_module_parameter(l.net->children[4].module, "bias")));
     double norm = -1, want = 0;
-    CHECK(sonde_probe_grad_norm(l.probe, 0, &norm));
+    CHECK(sonde_probe_grad_norm(l.probe, &norm));
     for (int i = 0; i < 6; i++) {
         copy g = copy_of(sonde_grad(sonde_optimizer_parameter(l.optimizer, 0, i)));
         double l2 = naive_of(&g, 1).l2;
@@ -47,7 +47,7 @@ static void weight_gradients(void)
     check_moments(&l, "weight_grad", "1.weight", &weight, 1);
     check_moments(&l, "weight_grad", "5.bias", &bias, 1);
     CHECK(last(&l, "weight_grad", "zero_frac", "1.weight") > 0 || fraction_below(&weight, 1e-30) == 0);
-    CHECK(!sonde_probe_grad_norm(l.probe, 0, &norm));
+    CHECK(!sonde_probe_grad_norm(l.probe, &norm));
     free(weight.values);
     free(bias.values);
     lab_free(&l);

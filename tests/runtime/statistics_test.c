@@ -141,12 +141,13 @@ static void bits_do_not_depend_on_alignment(void)
     sonde_slopes first_slopes, s;
     uint8_t alive[N];
     double first_cosine = 0, scratch[N / 3];
+    int64_t n;
     const sonde_activation tanh_ = {SONDE_TANH, 0, 0};
     for (size_t shift = 0; shift < 16; shift++) {
         memmove(x32 + shift, x32 + (shift ? shift - 1 : 0), N * sizeof *x32);
         sonde_moments_kernel(&m, SONDE_FLOAT32, x32 + shift, N);
         sonde_slopes_kernel(&s, alive, &tanh_, SONDE_FLOAT32, NULL, x32 + shift, 1, N, 1);
-        double cosine = sonde_sample_cosine_kernel(SONDE_FLOAT32, x32 + shift, 3, N / 3, scratch);
+        double cosine = sonde_sample_cosine_kernel(SONDE_FLOAT32, x32 + shift, 3, N / 3, scratch, &n);
         if (shift == 0) first = m, first_slopes = s, first_cosine = cosine;
         CHECK(memcmp(&first, &m, sizeof m) == 0 && memcmp(&first_slopes, &s, sizeof s) == 0 && cosine == first_cosine);
     }
@@ -231,16 +232,24 @@ static void slopes_and_units(void)
 static void sample_cosine(void)
 {
     double scratch[64];
+    int64_t n;
     float same[4 * 33];
     for (int i = 0; i < 4 * 33; i++) same[i] = (float)(1 + i / 33) * (float)(i % 33 - 10);
-    CHECK_NEAR(sonde_sample_cosine_kernel(SONDE_FLOAT32, same, 4, 33, scratch), 1, 1e-7);
+    CHECK_NEAR(sonde_sample_cosine_kernel(SONDE_FLOAT32, same, 4, 33, scratch, &n), 1, 1e-7);
     double across[4] = {1e200, 0, 0, 1e-200};
-    CHECK_NEAR(sonde_sample_cosine_kernel(SONDE_FLOAT64, across, 2, 2, scratch), 0, 1e-15);
+    CHECK_NEAR(sonde_sample_cosine_kernel(SONDE_FLOAT64, across, 2, 2, scratch, &n), 0, 1e-15);
     double opposite[4] = {3, 4, -6, -8};
-    CHECK_NEAR(sonde_sample_cosine_kernel(SONDE_FLOAT64, opposite, 2, 2, scratch), -1, 1e-15);
-    double dead[4] = {0, 0, 1, 2};
-    CHECK(isnan(sonde_sample_cosine_kernel(SONDE_FLOAT64, dead, 2, 2, scratch)));
-    CHECK(isnan(sonde_sample_cosine_kernel(SONDE_FLOAT64, dead, 1, 2, scratch)));
+    CHECK_NEAR(sonde_sample_cosine_kernel(SONDE_FLOAT64, opposite, 2, 2, scratch, &n), -1, 1e-15);
+    CHECK(n == 2);
+    double dead[6] = {0, 0, 1, 2, 2, 1}; /* what is 0 has no direction */
+    CHECK_NEAR(sonde_sample_cosine_kernel(SONDE_FLOAT64, dead, 3, 2, scratch, &n), 0.8, 1e-15);
+    CHECK(n == 2);
+    float dim[6] = {0, 0, 0x1p-149f, 0, 0x1p-149f, 0x1p-149f};
+    CHECK_NEAR(sonde_sample_cosine_kernel(SONDE_FLOAT32, dim, 3, 2, scratch, &n), sqrt(0.5), 1e-15);
+    float infinite[6] = {0, 0, 1, 2, HUGE_VALF, 1};
+    CHECK(isnan(sonde_sample_cosine_kernel(SONDE_FLOAT32, infinite, 3, 2, scratch, &n)) && n == 2);
+    CHECK(isnan(sonde_sample_cosine_kernel(SONDE_FLOAT64, dead, 2, 2, scratch, &n)));
+    CHECK(isnan(sonde_sample_cosine_kernel(SONDE_FLOAT64, dead, 1, 2, scratch, &n)));
     enum { B = 20, D = 50 };
     fill(0.5, 1);
     double sum = 0;
@@ -254,7 +263,7 @@ static void sample_cosine(void)
             }
             if (i != j) sum += dot / sqrt(a * b);
         }
-    CHECK_NEAR(sonde_sample_cosine_kernel(SONDE_FLOAT64, x64, B, D, scratch), sum / (B * (B - 1)), 1e-13);
+    CHECK_NEAR(sonde_sample_cosine_kernel(SONDE_FLOAT64, x64, B, D, scratch, &n), sum / (B * (B - 1)), 1e-13);
 }
 
 int main(void)

@@ -95,7 +95,7 @@ static void train_step(run *r, sonde_module *loss_fn, sonde_stream *stream, int 
     r->losses[step - 1] = sonde_tensor_get(results.t[0], (int64_t[]){0});
     OK(sonde_backward(results.t[0], NULL, false));
     if (step == 1) look(r, output);
-    if (r->probe) CHECK(sonde_probe_grad_norm(r->probe, 0, &r->norms[step - 1]));
+    if (r->probe) CHECK(sonde_probe_grad_norm(r->probe, &r->norms[step - 1]));
     OK(sonde_optimizer_step(r->optimizer));
     record_step(r, step);
     sonde_values_release(&results);

@@ -29,6 +29,19 @@ local function tell_after(seconds)
     end]]):format(seconds)
 end
 
+--- A loop with an optimiser of its own and without run:log, instead of the recipe's.
+local hand_written_loop = [[
+    local w = sonde.ones(1):requires_grad_()
+    local opt = run:optimizer(optim.SGD({ w }, { lr = 0.1 }))
+    for step = 1, math.huge do
+      opt:zero_grad()
+      w:sum():backward()
+      opt:step()
+      if step == 10 then io.open("rows", "w"):close() end
+    end]]
+
+local function first_line(path) return process.read(path):match("^[^\n]*\n") end
+
 --- The rows of /metrics in a file of this status; the probes' groups have as many, or after a kill, some at least.
 local function rows_of(path, status)
   local file = assert(h5.open(path))
@@ -45,7 +58,7 @@ local function rows_of(path, status)
 end
 
 describe("a run that gets", function()
-  for signal, code in pairs { INT = 130, TERM = 143 } do
+  for signal, code in pairs { HUP = 129, INT = 130, TERM = 143 } do
     it("SIG" .. signal .. " finishes its step and its file and exits " .. code, function()
       local dir <close> = process.tempdir()
       local result = run_and_signal(dir, { signal }, { log = tell_after(0.2) })
@@ -63,10 +76,50 @@ describe("a run that gets", function()
     rows_of(dir / "o.h5", "interrupted")
   end)
 
-  it("a second signal ends at once, and its file can be recovered", function()
+  it("a signal in a loop that never ends a step ends at the next step of the optimiser", function()
     local dir <close> = process.tempdir()
+    local result = run_and_signal(dir, { "INT" }, { before = hand_written_loop })
+    assert.equal(130, result.code)
+    assert.equal("sonde: stopping at the end of this step; once more to stop at once\n", first_line(dir / "err"))
+    local file = assert(h5.open(dir / "o.h5"))
+    assert.equal("interrupted", file:attribute("/", "status"))
+    file:close()
+  end)
+
+  it("a second signal is stopped in its own code, and its file is finished", function()
+    for _, endless in ipairs {
+      "while true do end", "while true do pcall(function() while true do end end) end",
+      "coroutine.wrap(function() local x = sonde.ones(1) while true do x:exp() end end)()",
+      "net[1]:register_forward_hook(function() while true do end end) net(x)",
+    } do
+      local dir <close> = process.tempdir()
+      local result = run_and_signal(dir, { "INT", "INT" }, {
+        log = tell_after(0.2) .. "\nif told then " .. endless .. " end" }) -- never gets to the end of a step again
+      assert.equal(130, result.code, endless)
+      assert.truthy(rows_of(dir / "o.h5", "interrupted") > 50)
+      assert.is_nil(lfs.attributes(dir / "o.h5.part"))
+      assert.truthy(process.read(dir / "err"):find("sonde: stopping at once; once more to leave the file unfinished\n",
+        1, true))
+    end
+  end)
+
+  it("a second signal in a run inside another one ends both, and both files are finished", function()
+    local dir <close> = process.tempdir()
+    recipe.write(dir / "inner.lua", { log = tell_after(0.2) .. "\nif told then while true do end end" })
     local result = run_and_signal(dir, { "INT", "INT" }, {
-      log = tell_after(2.6) .. "\nif told then while true do end end" }) -- never gets to the end of a step again
+      before = "sonde.run('inner.lua', { out = 'inner.h5', set = { steps = 100000000 } }) while true do end" })
+    assert.equal(130, result.code)
+    for _, name in ipairs { "inner.h5", "o.h5" } do
+      local file = assert(h5.open(dir / name))
+      assert.equal("interrupted", file:attribute("/", "status"))
+      file:close()
+    end
+  end)
+
+  it("a third signal ends at once, and its file can be recovered", function()
+    local dir <close> = process.tempdir()
+    local result = run_and_signal(dir, { "INT", "INT", "INT" }, {
+      log = tell_after(2.6) .. "\nif told then io.popen('exec sleep 20'):read() end" }) -- in C: Lua cannot be stopped
     assert.equal(130, result.code)
     assert.truthy(lfs.attributes(dir / "o.h5.part"))
     local recovered = process.sonde({ "recover", "o.h5.part" }, { cwd = tostring(dir) })

@@ -1,4 +1,4 @@
---- How gradients change from layer to layer at initialisation: checks P01, P02, P03 and the measured half of P16.
+--- How gradients change from layer to layer at initialisation: checks P01, P02, P03, P04 and the measured half of P16.
 --- Sources: Glorot & Bengio 2010; He et al. 2015; mean-field theory (Poole 2016, Schoenholz 2017).
 local sonde = require "sonde"
 local science = require "support.science"
@@ -69,6 +69,41 @@ describe("P03 ReLU with Glorot", function()
       within("delta1/delta20", run.delta[1] / run.delta[20], 4e-4, 4e-3)
       within("dW1/dWout", run.weight[1] / run.out, 0.1, 10)
     end
+  end)
+end)
+
+describe("P04 tanh, the usual uniform weights against Glorot's", function()
+  local function measured_tanh(init)
+    return science.seeds(5, function(seed)
+      local net = science.mlp { depth = 10, width = 300, activation = nn.Tanh, init = init }
+      return science.measure(net, 10, science.batch(seed, 256))
+    end)
+  end
+  --- delta1/delta10 of mean-field theory; the first layer has 784 inputs of mean square 1.
+  local function predicted(first, others)
+    local sigmas = { first }
+    for l = 2, 10 do sigmas[l] = others end
+    return sonde.theory.profile("tanh", { sigma_w = sigmas, depth = 10 }).gradient[1]
+  end
+
+  it("U(±1/√fan_in) is linear after some layers: 1/√3 a layer, with flat weight gradients", function()
+    local runs = measured_tanh(function(w)
+      local bound = 1 / math.sqrt(w:size(2))
+      nn.init.uniform_(w, -bound, bound)
+    end)
+    for _, run in ipairs(runs) do
+      within("tail step", science.step(run.delta, 4), 0.56, 0.595)
+      within("dW2/dW10", run.weight[2] / run.weight[10], 0.7, 1.4)
+      within("delta1/delta10", run.delta[1] / run.delta[10], 0.004, 0.008)
+    end
+    within("theory", predicted(math.sqrt(1 / 3), math.sqrt(1 / 3)), 0.0053 - 5e-5, 0.0053 + 5e-5)
+  end)
+
+  it("Glorot loses far less", function()
+    for _, run in ipairs(measured_tanh(nn.init.xavier_uniform_)) do
+      within("delta1/delta10", run.delta[1] / run.delta[10], 0.2, 0.35)
+    end
+    within("theory", predicted(math.sqrt(2 * 784 / (784 + 300)), 1), 0.247 - 5e-4, 0.247 + 5e-4)
   end)
 end)
 

@@ -1,4 +1,5 @@
---- P13: what batch normalisation does to scale and gradient (Ioffe & Szegedy 2015).
+--- What normalisation does to scale and gradient: P13, of the batch (Ioffe & Szegedy 2015); P20, of the weights
+--- (Salimans & Kingma 2016).
 local sonde = require "sonde"
 local science = require "support.science"
 local nn = sonde.nn
@@ -59,5 +60,53 @@ describe("P13 depth at initialisation", function()
     for _, ratio in ipairs(ratios(opts)) do within("without", ratio, 0, 1e-11) end
     opts.norm = nn.BatchNorm1d
     for _, ratio in ipairs(ratios(opts)) do within("with batch norm", ratio, 0.2, 0.8) end
+  end)
+end)
+
+describe("P20 weight normalisation, w = g v/‖v‖", function()
+  local layer, v, x, upstream
+
+  before_each(function()
+    sonde.manual_seed(1)
+    layer = nn.Linear(12, 8, { bias = false, dtype = "float64" })
+    nn.utils.parametrizations.weight_norm(layer)
+    v = layer.parametrizations.weight.original1
+    nn.init.normal_(v)
+    x, upstream = double(32, 12), double(32, 8)
+  end)
+  after_each(function() layer, v, x, upstream = nil, nil, nil, nil end)
+
+  --- The layer's output and v's gradient.
+  local function run()
+    layer:zero_grad()
+    local y = layer(x)
+    y:backward(upstream)
+    return y:detach(), v.grad
+  end
+
+  local function squares(t) return (t:detach() ^ 2):sum(2) end
+
+  it("has gradients orthogonal to v, row by row", function()
+    local _, gradient = run()
+    local cosine = (gradient * v:detach()):sum(2) / (squares(v) * squares(gradient)):sqrt()
+    within("cos(v, grad v)", largest(cosine), 0, 1e-12)
+  end)
+
+  it("lets every step of SGD make v longer, as Pythagoras says", function()
+    local lr, opt = 0.1, sonde.optim.SGD(layer:parameters(), { lr = 0.1 })
+    for _ = 1, 3 do
+      local _, gradient = run()
+      local expected = squares(v) + squares(gradient) * lr ^ 2
+      opt:step()
+      within("error", largest(squares(v) / expected - 1), 0, 1e-12)
+    end
+  end)
+
+  it("halves the gradient of a v twice as long, for the same output", function()
+    local y, gradient = run()
+    sonde.no_grad(function() v:mul_(2) end)
+    local same, half = run()
+    within("output", largest(same - y), 0, 0)
+    within("gradient", largest(half * 2 - gradient), 0, 1e-15)
   end)
 end)

@@ -1,4 +1,5 @@
---- Echo state networks: check P30 (Mackey-Glass, Jaeger & Haas 2004), and the memory capacity of Jaeger 2001.
+--- Echo state networks: check P30 (Mackey-Glass, Jaeger & Haas
+--- 2004; Jaeger 2001), and the memory capacity of Jaeger 2001.
 local sonde = require "sonde"
 local science = require "support.science"
 local nn = sonde.nn
@@ -77,6 +78,30 @@ describe("P30 an echo state network on Mackey-Glass", function()
   it("where persistence has an NRMSE84 of 1.66", function()
     local n = other:size(1) - HORIZON
     within("persistence", nrmse(other:narrow(1, 1, n), other:narrow(1, HORIZON + 1, n), variance), 1.5, 1.8)
+  end)
+end)
+
+describe("P30 the echo-state property: two states of 200 units, 500 steps of the same input", function()
+  --- ‖h - h'‖ at the end, after scaling the reservoir's weights by scale(w).
+  local function distance(scale)
+    sonde.manual_seed(1)
+    local esn = nn.EchoStateNetwork(1, 200, 1, { links = 10, bias_scaling = 0.2 })
+    local w = esn.reservoir.weight_hh_l0
+    sonde.no_grad(function() w:mul_(scale(w)) end)
+    local inputs = mackey_glass(500, 1.2):unsqueeze(2)
+    local function last()
+      local _, h = esn(inputs, sonde.rand(1, 1, 200, { dtype = "float64" }) * 2 - 1)
+      return h
+    end
+    return (last() - last()):norm():item()
+  end
+  local function radius(rho) return function(w) return rho / nn.utils.spectral_radius(w) end end
+
+  it("forget where they began at radius 0.8 or largest singular value 0.95, not at radius 1.5", function()
+    within("radius 0.8", distance(radius(0.8)), 0, 1e-12)
+    local function singular(w) return 0.95 / sonde.linalg.svdvals(w):max():item() end
+    within("singular value 0.95", distance(singular), 0, 1e-12)
+    within("radius 1.5", distance(radius(1.5)), 1, math.huge)
   end)
 end)
 

@@ -1,21 +1,27 @@
---- Access to tests/reference/torch_reference.h5: float64 values that PyTorch wrote.
+--- Access to tests/reference/torch_reference.h5: float64 values that PyTorch wrote; and to files like it there.
 local sonde = require "sonde"
 
 local reference = {}
 
-local here = debug.getinfo(1, "S").source:match("^@(.*)support/reference%.lua$") or "tests/"
-local file
+--- path -> true for every group of torch_reference.h5 that was read: reference/coverage_spec.lua finds the others.
+reference.seen = {}
 
-local function open()
-  file = file or assert(sonde.h5.open(here .. "reference/torch_reference.h5"))
-  return file
+local here = debug.getinfo(1, "S").source:match("^@(.*)support/reference%.lua$") or "tests/"
+local files = {}
+
+local function open(name)
+  name = name or "torch_reference"
+  files[name] = files[name] or assert(sonde.h5.open(here .. "reference/" .. name .. ".h5"))
+  return files[name]
 end
 
---- Every dataset of a group, as { name = tensor } (a scalar dataset is a 0-dim tensor).
-function reference.group(path)
-  local found = {}
-  for _, name in ipairs(open():list(path)) do
-    local value = open():read(path .. "/" .. name)
+--- Every dataset of a group, as { name = tensor } (a scalar dataset is a 0-dim tensor). file_name:
+--- another than torch_reference.
+function reference.group(path, file_name)
+  local file, found = open(file_name), {}
+  if not file_name then reference.seen[path] = true end
+  for _, name in ipairs(file:list(path)) do
+    local value = file:read(path .. "/" .. name)
     if type(value) ~= "table" and type(value) ~= "userdata" then -- a scalar dataset
       value = sonde.tensor(value, { dtype = math.type(value) == "integer" and "int64" or "float64" })
     end
@@ -24,13 +30,16 @@ function reference.group(path)
   return found
 end
 
-function reference.list(path) return open():list(path) end
+function reference.list(path, file) return open(file):list(path) end
 
-function reference.attribute(path, name) return open():attribute(path, name) end
+function reference.attribute(path, name)
+  reference.seen[path] = true
+  return open():attribute(path, name)
+end
 
 function reference.close()
-  if file then file:close() end
-  file = nil
+  for _, file in pairs(files) do file:close() end
+  files = {}
 end
 
 --- Raises unless every element of `actual` is within rtol·|expected| + atol of `expected`; equal infinities and NaN at
@@ -66,8 +75,9 @@ end
 
 --- Checks a layers/<name> group: fn(inputs, parameters) returns { name = tensor } of outputs; parameters is what
 --- param_* hold, as leaves. A layer that owns its parameters loads them and returns its own leaves as second result.
-function reference.check_layer(name, fn, tolerance)
-  local group = reference.group("/layers/" .. name)
+--- file: another than torch_reference.
+function reference.check_layer(name, fn, tolerance, file)
+  local group = reference.group("/layers/" .. name, file)
   local inputs = reference.inputs(group, true)
   local parameters = {}
   for key, value in pairs(group) do

@@ -21,7 +21,6 @@ end)
 describe("a latch", function()
   local function feed(latch, values)
     for step, value in ipairs(values) do latch:feed(step, value) end
-    latch:finish()
     return latch:verdict(0.25)
   end
   local function new() return Latch.new { on = 1, off = 0.5, hold = 3 } end
@@ -80,7 +79,7 @@ local function findings(groups, rows, thresholds)
     row.step = row.step or step
     diagnosis:feed(row)
   end
-  return diagnosis:findings()
+  return diagnosis:findings(true)
 end
 
 local function repeated(n, make)

@@ -14,7 +14,11 @@ local sonde = require "sonde"
 local nn, optim, data = sonde.nn, sonde.optim, sonde.data
 return { name = "deep", params = { steps = 12, activation = "Sigmoid" }, run = function(p, run)
   local net = nn.Sequential {}
-  for i = 1, 8 do net:add("h" .. i, nn.Linear(i == 1 and 2 or 16, 16)):add("a" .. i, nn[p.activation]()) end
+  for i = 1, 8 do
+    local layer = nn.Linear(i == 1 and 2 or 16, 16)
+    nn.init.orthogonal_(layer.weight)
+    net:add("h" .. i, layer):add("a" .. i, nn[p.activation]())
+  end
   run:model(net:add("out", nn.Linear(16, 2)))
   local opt = run:optimizer(optim.SGD(net:parameters(), { lr = 0.01 }))
   run:probe(net)
@@ -54,8 +58,8 @@ assert isinstance(f["cause"], str)
     local result = call(dir, "diagnose", "deep.h5", "--check")
     assert.equal(0, result.code, result.stdout)
     assert.truthy(result.stdout:find("healthy", 1, true))
-    assert.equal(1, call(dir, "diagnose", "deep.h5", "--check", "--threshold", "vanishing_decades=0.01", "--threshold",
-      "exploding_decades=0.01", "--threshold", "exploding_slope=0.0001").code)
+    assert.equal(1, call(dir, "diagnose", "deep.h5", "--check", "--threshold", "exploding_growth=0.001", "--threshold",
+      "hold=1").code)
     local wrong = call(dir, "diagnose", "deep.h5", "--threshold", "vanishing_decade=1")
     assert.equal(2, wrong.code)
     assert.truthy(wrong.stderr:find("did you mean 'vanishing_decades'", 1, true), wrong.stderr)

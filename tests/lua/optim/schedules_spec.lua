@@ -4,7 +4,9 @@ local expect = require "support.expect"
 local optim = sonde.optim
 local S, W = optim.lr_scheduler, optim.swa_utils
 
-local function optimizer() return optim.SGD({ sonde.zeros(1):requires_grad_() }, { lr = 0.1, momentum = 0.9 }) end
+local function optimizer()
+  return optim.SGD({ sonde.zeros(1):requires_grad_() }, { lr = 0.1, momentum = 0.9 })
+end
 
 local function rates(opt, schedule, n)
   local lr, momentum = {}, {}
@@ -26,17 +28,18 @@ local cases = {
   { function(o) return S.CyclicLR(o, 0.01, 0.1, { step_size_up = 2, mode = "exp_range", gamma = 0.9 }) end,
     { 0.01, 0.0505, 0.0829, 0.042805, 0.01, 0.03657205, 0.05782969, 0.0315233605 },
     { 0.9, 0.855, 0.819, 0.86355, 0.9, 0.8704755, 0.8468559, 0.876085155 } },
-  { function(o) return S.CyclicLR(o, 0, 0.1, { step_size_up = 1, scale_fn = function(c) return 1 / c end,
-    cycle_momentum = false }) end,
-    { 0, 0.1, 0, 0.05, 0, 0.1 / 3 } },
+  { function(o)
+    local options = { step_size_up = 1, scale_fn = function(c) return 1 / c end, cycle_momentum = false }
+    return S.CyclicLR(o, 0, 0.1, options)
+  end, { 0, 0.1, 0, 0.05, 0, 0.1 / 3 } },
   { function(o) return W.SWALR(o, 0.02, 4) end, { 0.1, 0.08828427124746191, 0.06, 0.0317157287525381, 0.02, 0.02 } },
-  { function(o) return W.SWALR(o, 0.02, { anneal_epochs = 4, anneal_strategy = "linear" }) end, { 0.1, 0.08, 0.06,
-    0.04, 0.02, 0.02 } },
+  { function(o) return W.SWALR(o, 0.02, { anneal_epochs = 4, anneal_strategy = "linear" }) end,
+    { 0.1, 0.08, 0.06, 0.04, 0.02, 0.02 } },
   { function(o) return S.SequentialLR(o, { S.LinearLR(o, 0.25, 1, 3), S.ExponentialLR(o, 0.5) }, { 3 }) end,
     { 0.025, 0.05, 0.075, 0.1, 0.05, 0.025, 0.0125, 0.00625 } },
   { function(o)
-    return S.SequentialLR(o, { S.ConstantLR(o, 0.1, 2), S.CosineAnnealingLR(o, 4), S.StepLR(o, 2) }, { milestones = {
-      2, 5 } })
+    local parts = { S.ConstantLR(o, 0.1, 2), S.CosineAnnealingLR(o, 4), S.StepLR(o, 2) }
+    return S.SequentialLR(o, parts, { milestones = { 2, 5 } })
   end, { 0.01, 0.01, 0.1, 0.085355339059327379, 0.05, 0.1, 0.1, 0.01 } },
   { function(o) return S.ChainedScheduler { S.ConstantLR(o, 0.1, 2), S.ExponentialLR(o, 0.9) } end,
     { 0.01, 0.009, 0.081, 0.0729, 0.06561, 0.059049, 0.0531441, 0.04782969 } },
@@ -72,8 +75,8 @@ describe("schedules", function()
     assert.same({ 0.5, 0.05 }, step:get_last_lr())
     assert.same({ 1.0, 0.2 }, S.LambdaLR(opt, { function() return 1 end, function() return 2 end }):get_last_lr())
     opt.param_groups[1].lr, opt.param_groups[2].lr = 1, 0.1
-    local plateau = S.ReduceLROnPlateau(opt, { factor = 0.1, patience = 0, min_lr = { 0, 0.05 }, mode = "max",
-      cooldown = 1 })
+    local plateau = S.ReduceLROnPlateau(opt,
+      { factor = 0.1, patience = 0, min_lr = { 0, 0.05 }, mode = "max", cooldown = 1 })
     for _, metric in ipairs { 1, 1, 0, sonde.tensor(0), 0 / 0 } do plateau:step(metric) end
     expect.values({ 0.01, 0.05 }, plateau:get_last_lr(), 1e-12)
     expect.error("expected a list of 2, one for each group, got 3", function() S.CyclicLR(opt, 0.1, { 1, 2, 3 }) end)
@@ -96,8 +99,8 @@ describe("schedules", function()
     local other = S.ReduceLROnPlateau(opt)
     other:load_state_dict(plateau:state_dict())
     assert.equal(2, other.best)
-    expect.error("unknown name 'best'; there are: base_lrs, gamma", function()
-      step:load_state_dict(plateau:state_dict()) end)
+    expect.error("unknown name 'best'; there are: base_lrs, gamma",
+      function() step:load_state_dict(plateau:state_dict()) end)
     expect.error("'base_lrs' is missing", function() step:load_state_dict { last_epoch = 1 } end)
     expect.error("'last_epoch' is not what it should be", function()
       local state = step:state_dict()
@@ -112,8 +115,8 @@ describe("schedules", function()
     for _, case in ipairs {
       { "bad argument 'optimizer' to lr_scheduler.StepLR: expected Optimizer, got table", S.StepLR, {}, 3 },
       { "lr_scheduler.StepLR: 'step_size' is missing", S.StepLR, o },
-      { "bad argument 'step_size' to lr_scheduler.StepLR: expected a whole number of at least 1, got 0", S.StepLR, o,
-        0 },
+      { "bad argument 'step_size' to lr_scheduler.StepLR: expected a whole number of at least 1, got 0",
+        S.StepLR, o, 0 },
       { "bad argument 'gamma' to lr_scheduler.ExponentialLR: expected a finite number of at least 0, got string",
         S.ExponentialLR, o, "x" },
       { "unknown option 'stepsize' (did you mean 'step_size'?)", S.StepLR, o, { stepsize = 1 } },
@@ -127,8 +130,8 @@ describe("schedules", function()
       { "Adadelta has no momentum to cycle", S.CyclicLR, adadelta, 0, 1 },
       { "give total_steps, or epochs and steps_per_epoch", S.OneCycleLR, o, 1, { epochs = 3 } },
       { "it must be below 1, got 1", S.ReduceLROnPlateau, o, { factor = 1 } },
-      { "2 schedules need 1 milestones, got 0", S.SequentialLR, o, { S.StepLR(o, 1), S.StepLR(o, 1) }, {
-        milestones = {} } },
+      { "2 schedules need 1 milestones, got 0", S.SequentialLR, o,
+        { S.StepLR(o, 1), S.StepLR(o, 1) }, { milestones = {} } },
       { "expected ascending numbers, got 1 after 2", S.SequentialLR, o,
         { S.StepLR(o, 1), S.StepLR(o, 1), S.StepLR(o, 1) }, { 2, 1 } },
       { "number 1 is another optimiser's", S.SequentialLR, o, { S.StepLR(optimizer(), 1) }, { milestones = {} } },

@@ -38,6 +38,17 @@ describe("on a terminal", function()
   end)
 end)
 
+it("the bar takes what room there is", function()
+  for _, case in ipairs { { 200, 24 }, { 60, 12 }, { 50, 0 } } do -- columns, cells of the bar
+    local bar, out, now = new { terminal = true, columns = case[1] }
+    bar:expect(10)
+    now[1] = 1
+    bar:advance(5, 1)
+    assert.equal(case[2], #(out[1]:match("50 %% ([#.]+)  ") or ""))
+    assert.truthy(out[1]:find("step 5/10  loss 1  5 steps/s  0:01 left", 1, true), out[1])
+  end
+end)
+
 describe("elsewhere", function()
   it("a plain line comes every ten seconds and at the end", function()
     local bar, out, now = new { terminal = false }

@@ -71,11 +71,12 @@ end)
 
 it("reading a parameter that is not declared is an error, not nil", function()
   local values = assert(resolve { width = 3 })
-  assert.error_matches(function() return values.widht end, "no such parameter.*did you mean 'width'")
+  assert.error_matches(function() return values.widht end,
+    "^unknown parameter 'widht' %(did you mean 'width'%?%); there are: width$")
 end)
 
 it("--set needs name=value", function()
   assert.same({ a = "b=c", d = "" }, params.parse_set { "a=b=c", "d=" })
   local _, message = params.parse_set { "depth" }
-  assert.equal("--set takes name=value, got 'depth'", message)
+  assert.equal("expected NAME=VALUE, got 'depth'", message)
 end)

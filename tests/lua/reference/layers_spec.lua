@@ -67,6 +67,15 @@ local cases = {
     i.w = m.weight
     return { y = y }
   end,
+  weight_norm_linear = function(i, p)
+    local m = nn.utils.parametrizations.weight_norm(nn.Linear(5, 3, { dtype = "float64" }))
+    local list = m.parametrizations.weight
+    m:load_state_dict {
+      bias = p.bias, ["parametrizations.weight.original0"] = p.weight_g,
+      ["parametrizations.weight.original1"] = p.weight_v,
+    }
+    return { y = m(i.x) }, { bias = m.bias, weight_g = list.original0, weight_v = list.original1 }
+  end,
   ["act_relu"] = unary(nn.ReLU()),
   ["act_leaky_relu_0.01"] = unary(nn.LeakyReLU()),
   ["act_leaky_relu_0.25"] = unary(nn.LeakyReLU(0.25)),

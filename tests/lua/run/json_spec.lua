@@ -21,6 +21,32 @@ describe("json", function()
   end)
 end)
 
+describe("json.decode", function()
+  it("reads back what encode writes, and what others write", function()
+    local values = { a = { 1, 2.0, 0.1, json.null }, b = { c = '"\n\1', d = true }, e = json.array {}, f = "größe" }
+    local text_of_all = json.encode(values, "  ")
+    assert.equal(text_of_all, json.encode(json.decode(text_of_all), "  "))
+    assert.same({ "integer", "float", "float" }, { math.type(json.decode "7"), math.type(json.decode "7e0"),
+                                                   math.type(json.decode "12345678901234567890") })
+    assert.equal("é😀/\u{FFFD}", json.decode [[ "\u00e9\ud83d\ude00\/\ud83d" ]])
+    assert.equal(false, json.decode " false")
+    assert.equal(json.null, json.decode "null")
+  end)
+
+  it("says where it is wrong", function()
+    for wrong, where in pairs {
+      ["[1,]"] = "line 1: a value", ['{"a"\n1}'] = "line 2: ':'", ['{a:1}'] = "a name", ["01"] = "'01' is no number",
+      ["1."] = "no number", ["1e"] = "no number", ['"ab'] = "does not end", ['"\\x"'] = "escape", nul = "a value",
+      ["1 2"] = "follows", ["[1"] = "']'", [""] = "a value", ['"\t"'] = "control character",
+      [("["):rep(100000)] = "too deep",
+    } do
+      local value, message = json.decode(wrong)
+      assert.is_nil(value)
+      assert.truthy(message:find(where, 1, true), message)
+    end
+  end)
+end)
+
 describe("text", function()
   it("aligns columns by what is seen", function()
     local rows = { { "name", "n" }, { "größe", "1" }, { "b", "10" } }

@@ -75,6 +75,27 @@ describe("constructors", function()
     expect.error("bad argument 'step' to sonde.arange", function() sonde.arange(1, 5, 0) end)
   end)
 
+  it("have every bit of an integer that no double has", function()
+    local large = (1 << 53) + 1
+    local int64 = { dtype = "int64" }
+    assert.same({ large, large + 1 }, sonde.arange(large, large + 2):totable())
+    assert.same({ math.mininteger, -1, math.maxinteger - 1 },
+      sonde.arange(math.mininteger, math.maxinteger, math.maxinteger):totable())
+    assert.same({ math.maxinteger, math.maxinteger - 2 },
+      sonde.arange(math.maxinteger, math.maxinteger - 3, -2):totable())
+    expect.error("leads nowhere", function() sonde.arange(0, -1, 2) end)
+    expect.error("more elements than", function() sonde.arange(math.mininteger, math.maxinteger) end)
+    local x = sonde.zeros(2, int64)
+    assert.same({ large, large }, x:fill_(large):totable())
+    assert.same({ large }, sonde.full({ 1 }, large, int64):totable())
+    assert.same({ large, 0 }, sonde.where(sonde.arange(2):eq(0), large, sonde.zeros(2, int64)):totable())
+    assert.same({ 1, 1 }, (x - (large - 1)):totable())
+    assert.same({ -1, -1 }, ((large - 1) - x):totable())
+    assert.same({ 1, 1 }, x:eq(large):totable())
+    assert.same({ large, large }, sonde.zeros(2, int64):add_(large):totable())
+    assert.equal("float32", (sonde.ones(1) + large).dtype)
+  end)
+
   it("refuse sizes that cannot be", function()
     expect.error("bad argument 'size' to sonde.zeros: expected at least 0, got -1", function() sonde.zeros(2, -1) end)
     expect.error("expected integer, got 1.5", function() sonde.zeros(1.5) end)
