@@ -78,12 +78,12 @@ void sonde_numbers_applied(const sonde_call *call, sonde_tensor *const *out)
     }
 }
 
+/* Leaves are left out: theirs are the largest gradients, and who measures them names the parameter anyway. */
 void sonde_numbers_gave(const sonde_node *node)
 {
     if (found.origin != SONDE_NUMBERS_NONE) return;
     for (int i = 0; i < node->n_in; i++) {
-        const sonde_value *value = node->in[i];
-        const sonde_tensor *given = value ? value->direct ? value->grad : value->pending : NULL;
+        const sonde_tensor *given = node->in[i] ? node->in[i]->pending : NULL;
         if (is_finite(given)) continue;
         note(SONDE_NUMBERS_BACKWARD, node->op->name, node->place, given);
         for (int k = 0; k < node->n_out; k++) widen(node->out[k].pending);
