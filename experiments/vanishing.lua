@@ -76,7 +76,8 @@ return {
     if summary:ratio() < 1e-3 then
       print(("The gradient of the first layers is %.0e of the largest: it vanished on its way to them.")
         :format(summary:ratio()))
-      print("See it cured: " .. run:command { set = { activation = "relu", init = "kaiming_normal" }, out = "cured.h5" })
+      local cure = { activation = "relu", init = "kaiming_normal" }
+      print("See it cured: " .. run:command { set = cure, out = "cured.h5" })
     end
     return { test_loss = score.loss, test_accuracy = score.accuracy }
   end,

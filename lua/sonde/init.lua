@@ -30,6 +30,6 @@ function sonde.save(path, values) return require "sonde.h5.tree".save("sonde.sav
 function sonde.load(path) return require "sonde.h5.tree".load(path) end
 
 local lazy = { nn = true, optim = true, data = true, probe = true, h5 = true, run = true, theory = true,
-  linalg = true }
+  linalg = true, diagnose = true }
 
 return suggest.namespace("sonde", sonde, lazy)

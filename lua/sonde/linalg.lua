@@ -32,7 +32,7 @@ local function axes(where, x, dim, wanted)
   for i, axis in ipairs(list) do
     local at = math.type(axis) == "integer" and (axis < 0 and n + 1 + axis or axis)
     if not at or at < 1 or at > n then
-      fail("linalg.%s: there is no axis %s of a tensor with %d axes", where, tostring(axis), n)
+      fail("linalg.%s: there is no axis %s of a tensor with %d axes", where, axis, n)
     end
     if seen[at] then fail("linalg.%s: axis %d is named twice", where, at) end
     seen[at], found[i] = true, at
@@ -49,7 +49,7 @@ local function order(where, ord)
   if ord == "inf" then return math.huge end
   if ord == "-inf" then return -math.huge end
   if type(ord) ~= "number" or ord ~= ord then
-    fail("linalg.%s: ord must be a number, \"inf\" or \"-inf\", got %s", where, tostring(ord))
+    fail("linalg.%s: ord must be a number, \"inf\" or \"-inf\", got %s", where, ord)
   end
   return ord
 end
@@ -94,7 +94,7 @@ local function matrix_norm(where, a, ord, dim, keepdim)
   if ord == "inf" or ord == "-inf" then ord = order(where, ord) end
   local kind = kinds[ord]
   if not kind then
-    fail("linalg.%s: ord must be one of fro, nuc, inf, -inf, 1, -1, 2, -2 for a matrix, got %s", where, tostring(ord))
+    fail("linalg.%s: ord must be one of fro, nuc, inf, -inf, 1, -1, 2, -2 for a matrix, got %s", where, ord)
   end
   local pair = axes(where, a, dim or { -2, -1 }, 2)
   local places, rest = { pair[1], pair[2] }, {}

@@ -1,6 +1,7 @@
 -- sonde.nn: layers, losses, nn.init, nn.utils, nn.Module. The layers are C; walking the tree is here.
 local core = require "sonde.core"
 local fail = require "sonde.fail"
+local receiver = require "sonde.receiver"
 local suggest = require "sonde.suggest"
 local nn = core.nn
 local Module = nn.methods
@@ -79,6 +80,7 @@ function Module:apply(fn)
 end
 
 require "sonde.nn.state"
+receiver("Module", Module, nn.is_module)
 
 nn.init.critical_ = require "sonde.nn.critical"
 nn.init.fixup_ = require "sonde.nn.fixup"

@@ -1,15 +1,16 @@
 -- The nearest right word for a wrong one, and the sentence that says so.
 local core = require "sonde.core"
 local fail = require "sonde.fail"
+local shown = require "sonde.shown"
 
 local suggest = {}
 
 -- "unknown option 'lrr' (did you mean 'lr'?); there are: batch_size, lr"
 function suggest.unknown(kind, word, words)
   local texts = {}
-  for i, candidate in ipairs(words) do texts[i] = tostring(candidate) end
-  local nearest = core.nearest(tostring(word), texts)
-  return ("unknown %s '%s'%s; there %s"):format(kind, tostring(word),
+  for i, candidate in ipairs(words) do texts[i] = shown(candidate) end
+  local nearest = core.nearest(shown(word), texts)
+  return ("unknown %s '%s'%s; there %s"):format(kind, shown(word),
     nearest and (" (did you mean '%s'?)"):format(nearest) or "",
     #texts == 0 and "are none" or "are: " .. table.concat(texts, ", "))
 end
@@ -48,7 +49,7 @@ function suggest.first_unknown(given, names)
   local known, unknown = {}, nil
   for _, name in ipairs(names) do known[name] = true end
   for key in next, given do
-    local word = tostring(key)
+    local word = shown(key)
     if not known[key] and (unknown == nil or word < unknown) then unknown = word end
   end
   return unknown

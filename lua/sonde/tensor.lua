@@ -1,6 +1,7 @@
 -- sonde.tensor: makes tensors; sonde.tensor{...} is its call. The methods written in Lua are here, the others are C.
 local core = require "sonde.core"
 local fail = require "sonde.fail"
+local receiver = require "sonde.receiver"
 local suggest = require "sonde.suggest"
 local tensor = core.tensor
 local Tensor = tensor.Tensor
@@ -37,5 +38,7 @@ function Tensor:allclose(other, rtol, atol)
   local near = (a - b):abs():le(b:abs() * (rtol or 1e-5) + (atol or 1e-8))
   return near:maximum(a:eq(b)):eq(0):sum():item() == 0
 end
+
+receiver("Tensor", Tensor, tensor.is_tensor)
 
 return suggest.namespace("sonde.tensor", tensor)

@@ -240,7 +240,8 @@ static sonde_status rewrite_view(const sonde_op *op, int n_in, sonde_tensor *con
 sonde_status sonde_apply_inplace(const sonde_op *op, int n_in, sonde_tensor *const *in, const void *args)
 {
     sonde_tensor *t = in[0], *base = t->base;
-    const bool records = grad_enabled && op->backward && (any_requires_grad(n_in, in) || (base && base->requires_grad));
+    const bool records = grad_enabled && op->backward && sonde_dtype_is_float(t->dtype) && /* integers have none */
+                         (any_requires_grad(n_in, in) || (base && base->requires_grad));
     if (records && base) return rewrite_view(op, n_in, in, args);
     sonde_call call;
     args_copy copy;
@@ -248,7 +249,7 @@ sonde_status sonde_apply_inplace(const sonde_op *op, int n_in, sonde_tensor *con
     if (status == SONDE_OK) status = check_may_change(op, t, records);
     if (status == SONDE_OK) status = op->shape(&call);
     if (status == SONDE_OK) status = check_result(&call, t);
-    if (status == SONDE_OK) status = call.recording ? rewrite(&call, t) : run_into(&call, t);
+    if (status == SONDE_OK) status = records && call.recording ? rewrite(&call, t) : run_into(&call, t);
     finish(&call, status);
     return status;
 }

@@ -39,15 +39,15 @@ static sonde_status read_labels(const char **at, labels *out, const char *whole)
         const char c = **at;
         if (c == ' ') continue;
         if (c == '\0' || c == ',' || c == '-') return SONDE_OK;
-        if (c == '.') return sonde_fail(SONDE_EARG, "einsum '%s': an ellipsis is not supported: name the axes", whole);
+        if (c == '.') return sonde_fail(SONDE_EARG, "einsum '%.99s': an ellipsis is not supported: name the axes", whole);
         if (!isalpha((unsigned char)c))
-            return sonde_fail(SONDE_EARG, "einsum '%s': '%c' is no label (a-z, A-Z)", whole, c);
+            return sonde_fail(SONDE_EARG, "einsum '%.99s': '%c' is no label (a-z, A-Z)", whole, c);
         if (find(out, c) >= 0)
             return sonde_fail(SONDE_EARG,
-                              "einsum '%s': label '%c' occurs twice in one operand; diagonals are not supported", whole,
+                              "einsum '%.99s': label '%c' occurs twice in one operand; diagonals are not supported", whole,
                               c);
         if (out->n == SONDE_MAX_DIMS)
-            return sonde_fail(SONDE_EARG, "einsum '%s': more than %d axes", whole, SONDE_MAX_DIMS);
+            return sonde_fail(SONDE_EARG, "einsum '%.99s': more than %d axes", whole, SONDE_MAX_DIMS);
         out->name[out->n++] = c;
     }
 }
@@ -62,7 +62,7 @@ static sonde_status implicit_output(equation *e, const char *whole)
     for (int c = 'A'; c <= 'z'; c++) {
         if (count[c] != 1) continue;
         if (e->out.n == SONDE_MAX_DIMS)
-            return sonde_fail(SONDE_EARG, "einsum '%s': more than %d axes", whole, SONDE_MAX_DIMS);
+            return sonde_fail(SONDE_EARG, "einsum '%.99s': more than %d axes", whole, SONDE_MAX_DIMS);
         e->out.name[e->out.n++] = (char)c;
     }
     return SONDE_OK;
@@ -73,21 +73,21 @@ static sonde_status read_equation(equation *e, const char *text)
     const char *at = text;
     for (e->n = 0;;) {
         if (e->n == MAX_OPERANDS)
-            return sonde_fail(SONDE_EARG, "einsum '%s': more than %d operands", text, MAX_OPERANDS);
+            return sonde_fail(SONDE_EARG, "einsum '%.99s': more than %d operands", text, MAX_OPERANDS);
         SONDE_TRY(read_labels(&at, &e->in[e->n++], text));
         if (*at != ',') break;
         at++;
     }
     if (*at == '\0') return implicit_output(e, text);
-    if (at[1] != '>') return sonde_fail(SONDE_EARG, "einsum '%s': expected '->'", text);
+    if (at[1] != '>') return sonde_fail(SONDE_EARG, "einsum '%.99s': expected '->'", text);
     at += 2;
     SONDE_TRY(read_labels(&at, &e->out, text));
-    if (*at != '\0') return sonde_fail(SONDE_EARG, "einsum '%s': only one output", text);
+    if (*at != '\0') return sonde_fail(SONDE_EARG, "einsum '%.99s': only one output", text);
     for (int d = 0; d < e->out.n; d++) {
         bool known = false;
         for (int i = 0; i < e->n; i++) known |= find(&e->in[i], e->out.name[d]) >= 0;
         if (!known)
-            return sonde_fail(SONDE_EARG, "einsum '%s': output label '%c' is in no operand", text, e->out.name[d]);
+            return sonde_fail(SONDE_EARG, "einsum '%.99s': output label '%c' is in no operand", text, e->out.name[d]);
     }
     return SONDE_OK;
 }
@@ -96,15 +96,15 @@ static sonde_status check_sizes(const equation *e, const char *text, int n, sond
 {
     int64_t size[128];
     memset(size, -1, sizeof size);
-    if (n != e->n) return sonde_fail(SONDE_EARG, "einsum '%s' has %d operands, got %d tensors", text, e->n, n);
+    if (n != e->n) return sonde_fail(SONDE_EARG, "einsum '%.99s' has %d operands, got %d tensors", text, e->n, n);
     for (int i = 0; i < n; i++) {
         if (in[i]->ndim != e->in[i].n)
-            return sonde_fail(SONDE_ESHAPE, "einsum '%s': operand %d has %d axes, the equation names %d", text, i + 1,
+            return sonde_fail(SONDE_ESHAPE, "einsum '%.99s': operand %d has %d axes, the equation names %d", text, i + 1,
                               in[i]->ndim, e->in[i].n);
         for (int d = 0; d < in[i]->ndim; d++) {
             int64_t *known = &size[(int)e->in[i].name[d]];
             if (*known >= 0 && *known != in[i]->shape[d])
-                return sonde_fail(SONDE_ESHAPE, "einsum '%s': label '%c' is %lld in one operand and %lld in operand %d",
+                return sonde_fail(SONDE_ESHAPE, "einsum '%.99s': label '%c' is %lld in one operand and %lld in operand %d",
                                   text, e->in[i].name[d], (long long)*known, (long long)in[i]->shape[d], i + 1);
             *known = in[i]->shape[d];
         }
@@ -203,7 +203,7 @@ static sonde_status contract(operand *a, operand *b, const bool needed[128], con
     int64_t sizes[128], shape[SONDE_MAX_DIMS];
     labels result = {.n = 0};
     if (s.batch.n + s.only_a.n + s.only_b.n > SONDE_MAX_DIMS)
-        return sonde_fail(SONDE_EARG, "einsum '%s': more than %d axes on the way", text, SONDE_MAX_DIMS);
+        return sonde_fail(SONDE_EARG, "einsum '%.99s': more than %d axes on the way", text, SONDE_MAX_DIMS);
     SONDE_TRY(as_matrices(a, &s.batch, &s.only_a, &s.contracted, sizes));
     SONDE_TRY(as_matrices(b, &s.batch, &s.contracted, &s.only_b, sizes));
     sonde_tensor *product;

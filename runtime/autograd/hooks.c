@@ -49,6 +49,16 @@ sonde_status sonde_hooks_add(sonde_hooks *list, sonde_callback callback, void *c
     return SONDE_OK;
 }
 
+void sonde_hooks_to_front(sonde_handle *handle)
+{
+    sonde_hooks *list = handle->list;
+    sonde_handle **at = &list->first;
+    while (*at != handle) at = &(*at)->next;
+    *at = handle->next;
+    handle->next = list->first;
+    list->first = handle;
+}
+
 void sonde_handle_remove(sonde_handle *handle)
 {
     if (!handle) return;

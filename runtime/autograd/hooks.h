@@ -33,6 +33,7 @@ typedef struct sonde_hook_walk {
 /* Appends. On failure the context stays the caller's. out NULL: the callback stays until the list is cleared. */
 sonde_status sonde_hooks_add(sonde_hooks *list, sonde_callback callback, void *context, void (*free_context)(void *),
                              sonde_handle **out);
+void sonde_hooks_to_front(sonde_handle *handle); /* of its list, just after it was added */
 void sonde_hooks_clear(sonde_hooks *list);
 
 /* for (sonde_handle *h; (h = sonde_hooks_next(&walk));) ...; sonde_hooks_end also after a break. */

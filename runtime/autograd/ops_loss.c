@@ -20,6 +20,9 @@ static sonde_status entropy_shape(sonde_call *call)
     SONDE_TRY(need_float(call, LOGITS));
     if (x->ndim < 1)
         return sonde_fail(SONDE_ESHAPE, "cross_entropy: expected logits [N, C] or [N, C, ...], got a single number");
+    if (sonde_loss_class_layout(x).n == 0)
+        return sonde_fail(SONDE_ESHAPE, "cross_entropy: logits %s are of no class at all",
+                          sonde_shape_text(xs, x->ndim, x->shape));
     if (!(args->loop.smoothing >= 0 && args->loop.smoothing <= 1))
         return sonde_fail(SONDE_EARG, "cross_entropy: label_smoothing must be between 0 and 1, got %g",
                           args->loop.smoothing);

@@ -35,6 +35,8 @@ int sonde_bind_refuse(lua_State *L, sonde_status status);
 _Noreturn void sonde_bind_type_error(lua_State *L, int index, const char *expected);
 /* "Tensor", "Module", … for a box, else Lua's type name ("no value" beyond the arguments). */
 const char *sonde_bind_type_name(lua_State *L, int index);
+/* "defined at file.lua:12": of the function at `index`; pushes the text. */
+const char *sonde_bind_defined_at(lua_State *L, int index);
 /* The choice nearest to `word` by edit distance, or NULL if none is near. Choices end with NULL. */
 const char *sonde_bind_nearest(const char *word, const char *const *choices);
 

@@ -84,6 +84,14 @@ const char *sonde_bind_type_name(lua_State *L, int index)
     return luaL_typename(L, index);
 }
 
+const char *sonde_bind_defined_at(lua_State *L, int index)
+{
+    lua_Debug function;
+    lua_pushvalue(L, index);
+    lua_getinfo(L, ">S", &function);
+    return lua_pushfstring(L, "defined at %s:%d", function.short_src, function.linedefined);
+}
+
 void sonde_bind_type_error(lua_State *L, int index, const char *expected)
 {
     const char *got = sonde_bind_type_name(L, index);
@@ -91,8 +99,8 @@ void sonde_bind_type_error(lua_State *L, int index, const char *expected)
     if (!lua_getstack(L, 0, &frame)) sonde_bind_raise(L, "expected %s, got %s", expected, got);
     lua_getinfo(L, "n", &frame);
     bool is_method = frame.namewhat != NULL && strcmp(frame.namewhat, "method") == 0;
-    const char *name = frame.name != NULL ? frame.name : "?";
-    sonde_bind_raise(L, "bad argument #%d to '%s': expected %s, got %s", index - is_method, name, expected, got);
+    const char *to = frame.name == NULL ? "" : lua_pushfstring(L, " to '%s'", frame.name);
+    sonde_bind_raise(L, "bad argument #%d%s: expected %s, got %s", index - is_method, to, expected, got);
 }
 
 /* Levenshtein distance of two short words, where a letter of the other case costs half an edit; in halves. Words beyond

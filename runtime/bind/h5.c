@@ -146,8 +146,8 @@ static int attribute(lua_State *L)
     return value_done(L, sonde_h5_read_attribute(file, path, name, sonde_bind_new_h5_value(L)));
 }
 
-/* start and count of a part, in HDF5's counting: without start from 1, without count to the end. A status as of inspect;
- * raises if they do not fit the axes. */
+/* start and count of a part, in HDF5's counting: without start from 1, without count to the end. The status is that of
+ * inspect; raises if they do not fit the axes. */
 static sonde_status check_part(sonde_bind_args *args, sonde_h5_file *file, const char *path, int64_t *start,
                                int64_t *count)
 {

@@ -30,10 +30,11 @@ static void push_shown(lua_State *L, const hook_call *call, const sonde_values *
         sonde_bind_push_tensor(L, values->t[0]);
 }
 
-static _Noreturn void wrong_result(lua_State *L, int index)
+static _Noreturn void wrong_result(lua_State *L, const hook_call *call, const char *got)
 {
-    sonde_bind_raise(L, "a hook returns a Tensor, a list of Tensors or nothing, got %s",
-                     sonde_bind_type_name(L, index));
+    sonde_bind_callback_push(L, call->callback);
+    sonde_bind_raise(L, "a hook returns a Tensor, a list of Tensors or nothing, got %s from the one %s of %s", got,
+                     sonde_bind_defined_at(L, -1), call->module->class->name);
 }
 
 /* Reads what the hook returned, on top: a tensor, or a list as long as what it stands for may be. */
@@ -44,17 +45,18 @@ static void take_replacement(lua_State *L, const hook_call *call)
     sonde_tensor *single = sonde_bind_test_tensor(L, index);
     int n = 1;
     if (single == NULL) {
-        if (lua_type(L, index) != LUA_TTABLE) wrong_result(L, index);
+        if (lua_type(L, index) != LUA_TTABLE) wrong_result(L, call, sonde_bind_type_name(L, index));
         bool counted = lua_getfield(L, index, "n") == LUA_TNUMBER; /* a table the hook was shown may have holes */
         lua_Integer length = counted ? lua_tointeger(L, -1) : luaL_len(L, index);
         if (length < 1 || length > SONDE_MAX_VALUES) {
-            sonde_bind_raise(L, "a hook returned a list of %lld values", (long long)length);
+            wrong_result(L, call, lua_pushfstring(L, "a list of %I values", (LUAI_UACINT)length));
         }
         n = (int)length;
         luaL_checkstack(L, n, NULL);
         for (int i = 0; i < n; i++) {
             lua_rawgeti(L, index, i + 1);
-            if (!lua_isnil(L, -1) && sonde_bind_test_tensor(L, -1) == NULL) wrong_result(L, lua_gettop(L));
+            if (lua_isnil(L, -1) || sonde_bind_test_tensor(L, -1) != NULL) continue;
+            wrong_result(L, call, lua_pushfstring(L, "%s at [%d]", sonde_bind_type_name(L, -1), i + 1));
         }
     }
     int first = lua_gettop(L) - n + 1;
@@ -100,13 +102,15 @@ static sonde_status backward_hook(void *context, sonde_module *m, const sonde_va
     return sonde_bind_protect(sonde_bind_callback_state(context), call_hook, &call);
 }
 
-/* register_…_hook(fn): the handle. The module's box keeps the function. */
+/* register_…_hook(hook, prepend = false): the handle; prepend: to be called before those there are. The module's box
+ * keeps the function. */
 static int l_module_register(lua_State *L)
 {
     sonde_module *m = sonde_bind_check_module(L, 1);
     sonde_bind_args args;
-    sonde_bind_args_open(&args, L, 2, sonde_bind_row_name(L), SONDE_BIND_NAMES("hook"));
+    sonde_bind_args_open(&args, L, 2, sonde_bind_row_name(L), SONDE_BIND_NAMES("hook", "prepend"));
     sonde_bind_arg_function(&args, 0);
+    bool prepend = sonde_bind_opt_boolean(&args, 1, false);
     sonde_handle **out = (sonde_handle **)sonde_bind_new(L, &sonde_bind_kind_handle);
     sonde_bind_callback *callback = sonde_bind_callback_new(L, sonde_bind_arg_index(&args, 0), 1);
     sonde_status status = SONDE_OK;
@@ -123,6 +127,7 @@ static int l_module_register(lua_State *L)
     }
     if (status != SONDE_OK) sonde_bind_callback_free(callback);
     sonde_bind_check(L, status);
+    if (prepend) sonde_hooks_to_front(*out);
     return 1;
 }
 

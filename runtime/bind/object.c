@@ -114,16 +114,28 @@ bool sonde_bind_find(lua_State *L, const sonde_bind_kind *kind, const void *obje
     return false;
 }
 
+/* Boxes have a finalizer: dead ones count as living in the cycle that finds them. At Lua's pause of 200 % the heap then
+ * feeds on itself until it no longer fits the cache, which triples the price of a small tensor. So where tensors are
+ * small the pause is shorter, but for a heap that is large by itself; one that a script has set stays. */
+static void set_pause(lua_State *L, bool small)
+{
+    enum { LUAS = 200, SHORT = 132, LARGE = 64 << 10 /* KB */ };
+    int before = lua_gc(L, LUA_GCSETPAUSE, small && lua_gc(L, LUA_GCCOUNT) < LARGE ? SHORT : LUAS);
+    if (before != LUAS && before != SHORT) lua_gc(L, LUA_GCSETPAUSE, before);
+}
+
 /* Tells the collector about the core's bytes. Looks at live memory only once enough was pushed since, and collects
  * once live memory has grown by half, at least by 32 MB, over what survived the last time. */
 static void account(lua_State *L, const sonde_tensor *t)
 {
-    enum { LOOK = 2 << 20, OVERHEAD = 1024 };
-    static _Thread_local size_t debt;
+    enum { LOOK = 2 << 20, OVERHEAD = 1024, SMALL = 1024 };
+    static _Thread_local size_t debt, made;
     const size_t slack = (size_t)32 << 20;
     debt += t->storage->bytes + OVERHEAD;
+    made++;
     if (debt < LOOK) return;
-    debt = 0;
+    set_pause(L, debt / made < SMALL + OVERHEAD);
+    debt = made = 0;
     sonde_bind_state *state = sonde_bind_state_of(L);
     if (sonde_memory().live_bytes < state->limit || !lua_gc(L, LUA_GCISRUNNING)) return;
     lua_gc(L, LUA_GCCOLLECT);

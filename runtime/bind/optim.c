@@ -282,7 +282,7 @@ static sonde_status step_hook(void *context, sonde_optimizer *o)
     return sonde_bind_protect(sonde_bind_callback_state(context), call_hook, &call);
 }
 
-static int add_hook(lua_State *L, bool before, const char *callee)
+static int add_hook(lua_State *L, sonde_step_moment when, const char *callee)
 {
     sonde_optimizer *o = sonde_bind_check_optimizer(L, 1);
     sonde_bind_args args;
@@ -290,7 +290,7 @@ static int add_hook(lua_State *L, bool before, const char *callee)
     sonde_bind_arg_function(&args, 0);
     sonde_handle **out = (sonde_handle **)sonde_bind_new(L, &sonde_bind_kind_handle);
     sonde_bind_callback *callback = sonde_bind_callback_new(L, sonde_bind_arg_index(&args, 0), 1);
-    sonde_status status = sonde_optimizer_add_hook(o, before, step_hook, callback, sonde_bind_callback_free, out);
+    sonde_status status = sonde_optimizer_add_hook(o, when, step_hook, callback, sonde_bind_callback_free, out);
     if (status != SONDE_OK) sonde_bind_callback_free(callback);
     sonde_bind_check(L, status);
     return 1;
@@ -298,11 +298,16 @@ static int add_hook(lua_State *L, bool before, const char *callee)
 
 static int l_optimizer_register_step_pre_hook(lua_State *L)
 {
-    return add_hook(L, true, "Optimizer:register_step_pre_hook");
+    return add_hook(L, SONDE_STEP_BEFORE, "Optimizer:register_step_pre_hook");
+}
+/* For lua/sonde: after the closure, if there is one, when the gradients are what the step will go by. */
+static int l_optimizer_when_ready(lua_State *L)
+{
+    return add_hook(L, SONDE_STEP_READY, "Optimizer:_when_ready");
 }
 static int l_optimizer_register_step_post_hook(lua_State *L)
 {
-    return add_hook(L, false, "Optimizer:register_step_post_hook");
+    return add_hook(L, SONDE_STEP_AFTER, "Optimizer:register_step_post_hook");
 }
 
 static const luaL_Reg methods[] = {
@@ -317,6 +322,7 @@ static const luaL_Reg methods[] = {
     {"state", l_optimizer_state},
     {"set_state", l_optimizer_set_state},
     {"register_step_pre_hook", l_optimizer_register_step_pre_hook},
+    {"_when_ready", l_optimizer_when_ready},
     {"register_step_post_hook", l_optimizer_register_step_post_hook},
     {NULL, NULL},
 };

@@ -250,8 +250,10 @@ static int group_read(lua_State *L)
         push_cell(L, v->type, cells, 0);
         return 1;
     }
-    lua_createtable(L, (int)v->cells, 0);
-    for (int64_t i = 0; i < v->cells; i++) {
+    int64_t n = 1;
+    for (int d = 0; d < v->n_axes; d++) n *= sonde_group_row_length(group, v->axes[d], row);
+    lua_createtable(L, (int)n, 0);
+    for (int64_t i = 0; i < n; i++) {
         push_cell(L, v->type, cells, i);
         lua_rawseti(L, -2, i + 1);
     }

@@ -60,7 +60,10 @@ static int call_grad_hook(lua_State *L)
     if (lua_isnil(L, -1)) return 0;
     sonde_tensor *replacement = sonde_bind_test_tensor(L, -1);
     if (replacement == NULL) {
-        sonde_bind_raise(L, "a tensor hook returns a Tensor or nothing, got %s", sonde_bind_type_name(L, -1));
+        const char *got = sonde_bind_type_name(L, -1);
+        sonde_bind_callback_push(L, call->callback);
+        sonde_bind_raise(L, "a tensor hook returns a Tensor or nothing, got %s from the one %s", got,
+                         sonde_bind_defined_at(L, -1));
     }
     *call->replacement = sonde_tensor_retain(replacement);
     return 0;
@@ -127,7 +130,10 @@ static int call_checked(lua_State *L)
     lua_call(L, call->n_in, LUA_MULTRET);
     int n = lua_gettop(L) - 1;
     if (n < 1 || n > 8) sonde_bind_raise(L, "gradcheck: the function returns 1 to 8 tensors, got %d", n);
-    for (int i = 0; i < n; i++) sonde_bind_check_tensor(L, i + 2);
+    for (int i = 0; i < n; i++) {
+        if (sonde_bind_test_tensor(L, i + 2) != NULL) continue;
+        sonde_bind_raise(L, "gradcheck: the function returns 1 to 8 tensors, got %s", sonde_bind_type_name(L, i + 2));
+    }
     for (int i = 0; i < n; i++) call->out[i] = sonde_tensor_retain(sonde_bind_check_tensor(L, i + 2));
     *call->n_out = n;
     return 0;

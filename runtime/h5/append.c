@@ -16,7 +16,7 @@ static sonde_status check_fit(hid_t dataset, const char *path, const sonde_h5_va
         return sonde_fail(SONDE_EARG, "'%s' has a fixed size; only what append has made grows", path);
     bool same = value->ndim == ndim;
     for (int d = 1; same && d < ndim; d++) same = value->shape[d] == (int64_t)shape[d];
-    if (!same) return sonde_fail(SONDE_EARG, "'%s': the value's axes do not fit, all but the first must be equal", path);
+    if (!same) return sonde_fail(SONDE_EARG, "'%s': the value's axes do not fit; all but the first are equal", path);
     sonde_h5_type stored = h5_classify(type, name);
     bool is_float = value->type == SONDE_H5_F32 || value->type == SONDE_H5_F64;
     if (stored == SONDE_H5_OTHER || (stored == SONDE_H5_TEXT) != (value->type == SONDE_H5_TEXT) ||

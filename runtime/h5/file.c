@@ -17,6 +17,7 @@ static sonde_status check_exists(const char *path)
     if (stat(path, &info)) return sonde_fail(SONDE_EIO, "'%s': %s", path, strerror(errno));
     if (S_ISDIR(info.st_mode)) return sonde_fail(SONDE_EIO, "'%s' is a folder", path);
     if (!S_ISREG(info.st_mode)) return sonde_fail(SONDE_EIO, "'%s' is not a regular file", path);
+    if (info.st_size == 0) return sonde_fail(SONDE_EFORMAT, "'%s' is empty", path);
     if (access(path, R_OK)) return sonde_fail(SONDE_EIO, "'%s': %s", path, strerror(errno));
     return SONDE_OK;
 }
@@ -192,7 +193,8 @@ sonde_status sonde_h5_read(sonde_h5_file *f, const char *path, sonde_h5_type typ
     sonde_status status;
     {
         scoped hid_t dataset = h5_open_kind(f, path, H5I_DATASET);
-        status = dataset < 0 ? SONDE_EARG : h5_read_dataset(dataset, h5_name_of(f, path, what), type, start, count, out);
+        const char *name = h5_name_of(f, path, what);
+        status = dataset < 0 ? SONDE_EARG : h5_read_dataset(dataset, name, type, start, count, out);
     }
     h5_leave();
     return status;

@@ -131,10 +131,10 @@ sonde_status sonde_h5_recover(const char *part_path, bool force, sonde_h5_recove
 
 typedef struct sonde_h5_file sonde_h5_file;
 
-/* mode "r": any HDF5 file, also a live FILE.part (through SWMR) or one of a killed run (where SWMR had not begun, a copy
- * of it in $TMPDIR or /tmp that goes by itself); "r+": change it in place (a FILE.part is
- * refused); "w": a new file, written as PATH.tmp and renamed to PATH by close, so an old PATH stays whole till then.
- * EIO, or EFORMAT for what is no HDF5 file or a damaged one. */
+/* mode "r": any HDF5 file, also a live FILE.part (through SWMR) or one of a killed run (where SWMR had not begun, a
+ * copy of it in $TMPDIR or /tmp that goes by itself); "r+": change it in place (a FILE.part is refused); "w": a new
+ * file, written as PATH.tmp and renamed to PATH by close, so an old PATH stays whole till then. EIO, or EFORMAT for
+ * what is no HDF5 file or a damaged one. */
 sonde_status sonde_h5_open(sonde_h5_file **out, const char *path, const char *mode);
 sonde_status sonde_h5_close(sonde_h5_file *file); /* frees it in any case; NULL is fine */
 /* Frees it too, but in mode "w" nothing is left of the new file, and an old PATH stays. */
@@ -184,9 +184,9 @@ sonde_status sonde_h5_read_attribute(sonde_h5_file *file, const char *path, cons
  * mode "r". */
 sonde_status sonde_h5_write(sonde_h5_file *file, const char *path, const sonde_h5_value *value,
                             const char *const *axes);
-/* Appends the value along the first axis; the other axes must be equal. Makes the dataset, as write does, where there is
- * none; only such datasets grow. The first axis's own numbers must be appended before, unless they just count 1..n:
- * then they count on. EARG if it does not fit, EDTYPE for text to numbers, fractions to integers; ESTATE in mode "r". */
+/* Appends the value along the first axis; the other axes must be equal. Makes the dataset, as write does, where there
+ * is none; only such datasets grow. The first axis's own numbers must be appended before, unless they just count 1..n:
+ * then they count on. EARG if it does not fit; EDTYPE for text to numbers, fractions to integers; ESTATE in "r". */
 sonde_status sonde_h5_append(sonde_h5_file *file, const char *path, const sonde_h5_value *value,
                              const char *const *axes);
 /* Sets an attribute, replacing one of that name; makes a missing path as a group. */

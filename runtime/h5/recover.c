@@ -10,7 +10,8 @@
 
 /* ---- trimming ------------------------------------------------------------------------------------------ */
 
-/* Opens a dataset that grows along its first axis: its rows and shape. < 0 for any other. */
+/* Opens a dataset that grows along its first axis, the rows: its shape. < 0 for any other, and for the numbers of
+ * another axis that grows. */
 static hid_t open_growing(hid_t group, const char *name, int *ndim, hsize_t *shape)
 {
     if (h5_kind(group, name) != SONDE_H5_DATASET) return H5I_INVALID_HID;
@@ -19,7 +20,7 @@ static hid_t open_growing(hid_t group, const char *name, int *ndim, hsize_t *sha
     scoped hid_t space = dataset < 0 ? dataset : H5Dget_space(dataset);
     if (space < 0 || (*ndim = H5Sget_simple_extent_ndims(space)) < 1 || *ndim > SONDE_H5_DIMS) return H5I_INVALID_HID;
     H5Sget_simple_extent_dims(space, shape, most);
-    if (most[0] != H5S_UNLIMITED) return H5I_INVALID_HID;
+    if (most[0] != H5S_UNLIMITED || (strcmp(name, "step") && H5DSis_scale(dataset) > 0)) return H5I_INVALID_HID;
     hid_t found = dataset;
     dataset = H5I_INVALID_HID;
     return found;
@@ -123,6 +124,41 @@ static sonde_status trim_group(hid_t group, const sonde_h5_value *names, trimmed
     return SONDE_OK;
 }
 
+/* A further axis that grows: its numbers come before the cells along it, but not all cells at once. Makes the axis as
+ * long as its longest variable, or the variable as long as the axis. */
+static sonde_status even_out(hid_t dataset, int ndim, hsize_t *shape)
+{
+    hsize_t most[SONDE_H5_DIMS], now[SONDE_H5_DIMS];
+    scoped hid_t space = H5Dget_space(dataset);
+    bool shorter = false;
+    if (space < 0 || H5Sget_simple_extent_dims(space, now, most) < 0) return h5_fail(SONDE_EFORMAT, "it has no shape");
+    for (int d = 1; d < ndim; d++) {
+        if (most[d] != H5S_UNLIMITED) continue;
+        hsize_t length = 0;
+        scoped hid_t scale = h5_first_scale(dataset, d);
+        scoped hid_t extent = scale < 0 ? scale : H5Dget_space(scale);
+        if (extent < 0 || H5Sget_simple_extent_ndims(extent) != 1) return h5_fail(SONDE_EFORMAT, "an axis is damaged");
+        H5Sget_simple_extent_dims(extent, &length, NULL);
+        if (length < now[d]) SONDE_TRY(h5_extend_counting(scale, 0, (int64_t)now[d]));
+        shorter |= length > now[d];
+        shape[d] = length > now[d] ? length : now[d];
+    }
+    if (shorter && H5Dset_extent(dataset, shape) < 0) return h5_fail(SONDE_EFORMAT, "an axis is damaged");
+    return SONDE_OK;
+}
+
+/* Twice, for a variable may have made an axis longer after another one was seen. */
+static sonde_status even_out_group(hid_t group, const sonde_h5_value *names)
+{
+    hsize_t shape[SONDE_H5_DIMS];
+    int ndim;
+    for (int64_t i = 0; i < 2 * names->shape[0]; i++) {
+        scoped hid_t dataset = open_growing(group, ((char **)names->data)[i % names->shape[0]], &ndim, shape);
+        if (dataset >= 0 && ndim > 1) SONDE_TRY(even_out(dataset, ndim, shape));
+    }
+    return SONDE_OK;
+}
+
 static sonde_status trim_groups(hid_t root, const sonde_h5_value *names, trimmed *sum)
 {
     for (int64_t i = 0; i < names->shape[0]; i++) {
@@ -133,6 +169,7 @@ static sonde_status trim_groups(hid_t root, const sonde_h5_value *names, trimmed
         sonde_status status = h5_names(group, &members);
         if (status != SONDE_OK) return status;
         if (H5Lexists(group, "step", H5P_DEFAULT) > 0) status = trim_group(group, &members, sum);
+        if (status == SONDE_OK) status = even_out_group(group, &members);
         sonde_h5_value_free(&members);
         if (status != SONDE_OK) {
             sonde_fail_within("/%s: ", name);

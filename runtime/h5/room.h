@@ -55,8 +55,8 @@ sonde_status h5_read_attribute(hid_t object, const char *name, const char *what,
  * only (a child that flushed would spoil it). About 5 ms. (trial.c) */
 sonde_status h5_try(hid_t file, const char *what);
 
-/* Clears the marks of a writer and sets the file's end, in one go: either alone loses data. EFORMAT: it is damaged. Only
- * on a copy. (revive.c) */
+/* Clears the marks of a writer and sets the file's end, in one go: either alone loses data. EFORMAT: it is damaged.
+ * Only on a copy. (revive.c) */
 sonde_status h5_revive(const char *path);
 
 /* ---- objects (object.c) -------------------------------------------------------------------------------- */
@@ -94,12 +94,16 @@ sonde_status h5_names(hid_t group, sonde_h5_value *out);
 typedef struct h5_table {
     const sonde_group *group;
     hid_t step, *variables; /* open datasets */
+    hid_t *scales;          /* of the axes that grow; H5I_INVALID_HID for others */
+    int64_t *lengths;       /* of the axes on file */
     int64_t written;        /* rows on file */
 } h5_table;
 
 sonde_status h5_table_create(h5_table *table, hid_t file, const sonde_group *group);
-/* Appends the run after the rows written: data, flush, then step, flush. */
+/* Appends the run after the rows written: longer axes, data, flush, then step, flush. */
 sonde_status h5_table_append(h5_table *table, const sonde_record_run *run);
+/* Makes a counting axis longer: from + 1 .. to follow. */
+sonde_status h5_extend_counting(hid_t scale, int64_t from, int64_t to);
 void h5_table_close(h5_table *table);
 void h5_table_forget(h5_table *table); /* without touching the file */
 

@@ -25,16 +25,20 @@ static bool is_compressed(const sonde_group *group, const sonde_record_variable 
     return sonde_group_kind_of(group) == SONDE_GROUP_COMPRESSED && v->n_axes >= 2;
 }
 
-/* Plain chunks of about 256 KiB, at least 16 rows of statistics: a row more is written in place. A compressed chunk that
- * is written twice moves and leaves its old space behind, so a compressed row has chunks of its own, of at most 50
+/* Of an axis that grows: what comes later is written into chunks of the same size, so small ones would be many. */
+enum { LEAST_GROWING = 32 };
+
+/* Plain chunks of about 256 KiB, at least 16 rows of statistics: a row more is written in place. A compressed chunk
+ * that is written twice moves and leaves its old space behind, so a compressed row has chunks of its own, of at most 50
  * probes: it can be on file at once and is written once. They are no larger so: deflate looks 32 KiB back. */
 static void choose_chunk(const sonde_group *group, const sonde_record_variable *v, hsize_t *chunk)
 {
     bool compressed = is_compressed(group, v);
     int64_t bytes = (int64_t)sonde_cell_size(v->type);
     for (int d = 0; d < v->n_axes; d++) {
+        const sonde_record_axis *axis = sonde_group_axis_at(group, v->axes[d]);
         int64_t most = d > 0 ? 1024 : compressed ? 50 : 16384;
-        int64_t length = clamp(sonde_group_axis_at(group, v->axes[d])->length, 1, most);
+        int64_t length = clamp(axis->length, axis->grows ? LEAST_GROWING : 1, most);
         chunk[d + 1] = (hsize_t)length;
         bytes *= length;
     }
@@ -66,8 +70,11 @@ static hid_t creation_list(const sonde_group *group, const sonde_record_variable
 static hid_t create_variable(hid_t parent, const sonde_group *group, const sonde_record_variable *v)
 {
     hsize_t now[SONDE_RECORD_AXES + 1] = { 0 }, most[SONDE_RECORD_AXES + 1] = { H5S_UNLIMITED };
-    for (int d = 0; d < v->n_axes; d++)
-        now[d + 1] = most[d + 1] = (hsize_t)sonde_group_axis_at(group, v->axes[d])->length;
+    for (int d = 0; d < v->n_axes; d++) {
+        const sonde_record_axis *axis = sonde_group_axis_at(group, v->axes[d]);
+        now[d + 1] = most[d + 1] = (hsize_t)axis->length;
+        if (axis->grows) most[d + 1] = H5S_UNLIMITED;
+    }
     scoped hid_t space = H5Screate_simple(v->n_axes + 1, now, most);
     scoped hid_t create = creation_list(group, v);
     return H5Dcreate2(parent, v->name, cell_type(v->type), space, H5P_DEFAULT, create, H5P_DEFAULT);
@@ -81,11 +88,13 @@ static sonde_status create_axis(hid_t parent, const sonde_record_axis *axis, hid
     *scale = H5I_INVALID_HID;
     for (int i = 0; i < axis->n_coordinates; i++) {
         const sonde_record_coordinate *c = &axis->coordinates[i];
-        hsize_t n = (hsize_t)axis->length;
-        scoped hid_t space = H5Screate_simple(1, &n, NULL);
+        hsize_t n = (hsize_t)axis->length, most = axis->grows ? H5S_UNLIMITED : n, chunk = 1024;
+        scoped hid_t space = H5Screate_simple(1, &n, &most);
+        scoped hid_t create = H5Pcreate(H5P_DATASET_CREATE);
+        if (axis->grows) H5Pset_chunk(create, 1, &chunk);
         scoped hid_t text = h5_stored_type(SONDE_H5_TEXT);
         hid_t type = c->type == SONDE_CELL_TEXT ? text : cell_type(c->type);
-        scoped hid_t dataset = H5Dcreate2(parent, c->name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+        scoped hid_t dataset = H5Dcreate2(parent, c->name, type, space, H5P_DEFAULT, create, H5P_DEFAULT);
         if (dataset < 0) return h5_fail(SONDE_EIO, "coordinate '%s' cannot be made", c->name);
         sonde_h5_value clean = { 0 };
         if (c->type == SONDE_CELL_TEXT) SONDE_TRY(h5_pack_text(&clean, axis->length, c->values, true));
@@ -165,9 +174,10 @@ static sonde_status mark_signal(hid_t parent, const sonde_group *group)
     return h5_set_attribute(parent, "axes", &list);
 }
 
-static sonde_status create_columns(h5_table *table, hid_t parent, hid_t *scales)
+static sonde_status create_columns(h5_table *table, hid_t parent)
 {
     const sonde_group *group = table->group;
+    hid_t *scales = table->scales;
     static const sonde_record_variable step = { .name = (char *)(uintptr_t) "step", .type = SONDE_CELL_I64 };
     table->step = create_variable(parent, group, &step);
     if (table->step < 0 || H5DSset_scale(table->step, "step") < 0) return h5_fail(SONDE_EIO, "'step' cannot be made");
@@ -190,23 +200,38 @@ static sonde_status create_columns(h5_table *table, hid_t parent, hid_t *scales)
     return SONDE_OK;
 }
 
+static sonde_status allocate(h5_table *table)
+{
+    int n = sonde_group_n_variables(table->group), n_axes = sonde_group_n_axes(table->group);
+    table->variables = sonde_alloc((size_t)(n + 1) * sizeof(hid_t));
+    table->scales = sonde_alloc((size_t)(n_axes + 1) * sizeof(hid_t));
+    table->lengths = sonde_alloc((size_t)(n_axes + 1) * sizeof *table->lengths);
+    for (int i = 0; table->variables && i < n; i++) table->variables[i] = H5I_INVALID_HID;
+    for (int a = 0; table->scales && a < n_axes; a++) table->scales[a] = H5I_INVALID_HID;
+    if (!table->variables || !table->scales || !table->lengths) return SONDE_ENOMEM;
+    for (int a = 0; a < n_axes; a++) table->lengths[a] = sonde_group_axis_at(table->group, a)->length;
+    return SONDE_OK;
+}
+
+/* An id given up is closed, and 0 is none. */
+static void let_go(hid_t *id)
+{
+    h5_close_id(id);
+    *id = H5I_INVALID_HID;
+}
+
 sonde_status h5_table_create(h5_table *table, hid_t file, const sonde_group *group)
 {
-    int n = sonde_group_n_variables(group), n_axes = sonde_group_n_axes(group);
     *table = (h5_table){ .group = group, .step = H5I_INVALID_HID };
-    table->variables = sonde_alloc((size_t)(n + 1) * sizeof(hid_t));
-    hid_t *scales = sonde_alloc((size_t)(n_axes + 1) * sizeof(hid_t));
-    for (int i = 0; table->variables && i < n; i++) table->variables[i] = H5I_INVALID_HID;
-    for (int a = 0; scales && a < n_axes; a++) scales[a] = H5I_INVALID_HID;
-    sonde_status status = table->variables && scales ? SONDE_OK : SONDE_ENOMEM;
+    sonde_status status = allocate(table);
     if (status == SONDE_OK) {
         scoped hid_t parent = h5_new_group(file, sonde_group_name(group));
-        status = parent < 0 ? h5_fail(SONDE_EIO, "the group cannot be made") : create_columns(table, parent, scales);
+        status = parent < 0 ? h5_fail(SONDE_EIO, "the group cannot be made") : create_columns(table, parent);
         if (status == SONDE_OK) status = describe(parent, group, NULL);
         if (status == SONDE_OK) status = mark_signal(parent, group);
     }
-    for (int a = 0; scales && a < n_axes; a++) h5_close_id(&scales[a]);
-    sonde_free(scales);
+    for (int a = 0; table->scales && a < sonde_group_n_axes(group); a++)
+        if (!sonde_group_axis_at(group, a)->grows) let_go(&table->scales[a]);
     if (status != SONDE_OK) {
         sonde_fail_within("/%s: ", sonde_group_name(group));
         h5_table_close(table);
@@ -218,6 +243,7 @@ void h5_table_close(h5_table *table)
 {
     for (int i = 0; table->variables && i < sonde_group_n_variables(table->group); i++)
         h5_close_id(&table->variables[i]);
+    for (int a = 0; table->scales && a < sonde_group_n_axes(table->group); a++) h5_close_id(&table->scales[a]);
     h5_close_id(&table->step);
     h5_table_forget(table);
 }
@@ -225,40 +251,81 @@ void h5_table_close(h5_table *table)
 void h5_table_forget(h5_table *table)
 {
     sonde_free(table->variables);
+    sonde_free(table->scales);
+    sonde_free(table->lengths);
     table->variables = NULL;
+    table->scales = NULL;
+    table->lengths = NULL;
     table->step = H5I_INVALID_HID;
 }
 
 /* ---- appending ----------------------------------------------------------------------------------------- */
 
-static herr_t append(hid_t dataset, const sonde_record_variable *v, const sonde_group *group, int64_t first, int64_t n,
-                     const void *cells)
+static herr_t write_at(hid_t dataset, hid_t type, int ndim, const hsize_t *start, const hsize_t *count,
+                       const void *cells)
 {
-    int ndim = v ? v->n_axes + 1 : 1;
-    hsize_t extent[SONDE_RECORD_AXES + 1], start[SONDE_RECORD_AXES + 1] = { (hsize_t)first };
-    hsize_t count[SONDE_RECORD_AXES + 1] = { (hsize_t)n };
-    for (int d = 1; d < ndim; d++) count[d] = extent[d] = (hsize_t)sonde_group_axis_at(group, v->axes[d - 1])->length;
-    extent[0] = (hsize_t)(first + n);
-    if (H5Dset_extent(dataset, extent) < 0) return -1;
     scoped hid_t file_space = H5Dget_space(dataset);
     scoped hid_t memory_space = H5Screate_simple(ndim, count, NULL);
     if (file_space < 0 || memory_space < 0) return -1;
     if (H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, count, NULL) < 0) return -1;
-    hid_t type = v ? cell_type(v->type) : H5T_NATIVE_INT64;
     if (H5Dwrite(dataset, type, memory_space, file_space, H5P_DEFAULT, cells) < 0) return -1;
     return H5Dflush(dataset);
+}
+
+sonde_status h5_extend_counting(hid_t scale, int64_t from, int64_t to)
+{
+    hsize_t extent = (hsize_t)to, start = (hsize_t)from, count = (hsize_t)(to - from);
+    int64_t *numbers = sonde_alloc((size_t)(to - from) * sizeof *numbers);
+    if (!numbers) return SONDE_ENOMEM;
+    for (int64_t i = from; i < to; i++) numbers[i - from] = i + 1;
+    bool ok = H5Dset_extent(scale, &extent) >= 0 &&
+              write_at(scale, H5T_NATIVE_INT64, 1, &start, &count, numbers) >= 0;
+    sonde_free(numbers);
+    return ok ? SONDE_OK : h5_fail(SONDE_EIO, "an axis cannot be extended");
+}
+
+/* Axes grow before what lies along them, so that a reader finds a number for every cell. */
+static sonde_status extend_axes(h5_table *table, const sonde_record_run *run)
+{
+    for (int a = 0; a < sonde_group_n_axes(table->group); a++) {
+        int64_t length = sonde_group_run_length(run, a);
+        if (length <= table->lengths[a]) continue;
+        SONDE_TRY(h5_extend_counting(table->scales[a], table->lengths[a], length));
+        table->lengths[a] = length;
+    }
+    return SONDE_OK;
+}
+
+/* v NULL: step. What a shorter row leaves of a longer axis keeps the fill value. */
+static herr_t append(const h5_table *table, hid_t dataset, const sonde_record_variable *v, const sonde_record_run *run,
+                     const void *cells)
+{
+    int ndim = v ? v->n_axes + 1 : 1;
+    hsize_t extent[SONDE_RECORD_AXES + 1], start[SONDE_RECORD_AXES + 1] = { (hsize_t)table->written };
+    hsize_t count[SONDE_RECORD_AXES + 1] = { (hsize_t)run->n };
+    for (int d = 1; d < ndim; d++) {
+        extent[d] = (hsize_t)table->lengths[v->axes[d - 1]];
+        count[d] = (hsize_t)sonde_group_run_length(run, v->axes[d - 1]);
+    }
+    extent[0] = (hsize_t)(table->written + run->n);
+    if (H5Dset_extent(dataset, extent) < 0) return -1;
+    return write_at(dataset, v ? cell_type(v->type) : H5T_NATIVE_INT64, ndim, start, count, cells);
 }
 
 sonde_status h5_table_append(h5_table *table, const sonde_record_run *run)
 {
     const sonde_group *group = table->group;
+    sonde_status status = extend_axes(table, run);
+    if (status != SONDE_OK) {
+        sonde_fail_within("/%s: ", sonde_group_name(group));
+        return status;
+    }
     for (int i = 0; i < sonde_group_n_variables(group); i++) {
         const sonde_record_variable *v = sonde_group_variable_at(group, i);
-        const void *cells = sonde_group_run_cells(group, run, i);
-        if (append(table->variables[i], v, group, table->written, run->n, cells) < 0)
+        if (append(table, table->variables[i], v, run, sonde_group_run_cells(group, run, i)) < 0)
             return h5_fail(SONDE_EIO, "writing /%s/%s failed", sonde_group_name(group), v->name);
     }
-    if (append(table->step, NULL, group, table->written, run->n, run->step) < 0)
+    if (append(table, table->step, NULL, run, run->step) < 0)
         return h5_fail(SONDE_EIO, "writing /%s/step failed", sonde_group_name(group));
     table->written += run->n;
     return SONDE_OK;

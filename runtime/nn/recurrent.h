@@ -35,6 +35,9 @@ typedef struct sonde_recurrent_options {
 sonde_recurrent_options sonde_recurrent_defaults(sonde_recurrent_kind kind, int64_t input_size, int64_t hidden_size);
 sonde_status sonde_recurrent_new(sonde_module **out, const sonde_recurrent_options *options);
 
+/* What the layer or cell was made with; NULL: m is neither. */
+const sonde_recurrent_options *sonde_recurrent_options_of(const sonde_module *m);
+
 /* Told of the whole dL/dh_t (and dL/dc_t) of every layer (0-based), direction and step in every backward through m from
  * its next forward on. EARG: m is no recurrent layer or cell. out may be NULL. */
 typedef sonde_status (*sonde_recurrent_watcher)(void *context, int64_t layer, bool reverse,

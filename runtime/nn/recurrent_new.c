@@ -163,6 +163,11 @@ sonde_status sonde_recurrent_new(sonde_module **out, const sonde_recurrent_optio
     return SONDE_OK;
 }
 
+const sonde_recurrent_options *sonde_recurrent_options_of(const sonde_module *m)
+{
+    return m->class->forward == sonde_recurrent_forward ? &((const recurrent_state *)m->state)->options : NULL;
+}
+
 sonde_status sonde_recurrent_watch(sonde_module *m, sonde_recurrent_watcher watcher, void *context,
                                    void (*free_context)(void *), sonde_handle **out)
 {

@@ -25,7 +25,7 @@ struct sonde_optimizer {
     int n_groups;
     sonde_optim_group *groups;
     sonde_optim_observer *observers;
-    sonde_hooks before, after;
+    sonde_hooks hooks[SONDE_STEP_MOMENTS];
     void *joint; /* a joint rule's state; NULL: none yet */
 };
 

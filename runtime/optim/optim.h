@@ -38,7 +38,7 @@ sonde_status sonde_optimizer_get(const sonde_optimizer *o, int group, const char
 
 sonde_status sonde_optimizer_step(sonde_optimizer *o);
 /* The closure computes the loss and its gradients anew (zero_grad, forward, backward) at the weights as they are. It is
- * called once before the step and its hooks, and by LBFGS as often as it needs; a failing closure leaves LBFGS at the
+ * called once at the beginning of the step, and by LBFGS as often as it needs; a failing closure leaves LBFGS at the
  * last weights it had accepted. */
 typedef sonde_status (*sonde_closure)(void *context, double *loss);
 sonde_status sonde_optimizer_step_closure(sonde_optimizer *o, sonde_closure closure, void *context);
@@ -64,9 +64,13 @@ typedef struct sonde_optim_observer {
 } sonde_optim_observer;
 void sonde_optimizer_observe(sonde_optimizer *o, sonde_optim_observer *observer);
 void sonde_optimizer_unobserve(sonde_optimizer *o, sonde_optim_observer *observer);
-/* Hooks around a step (register_step_pre_hook / _post_hook). A failing one ends the step; no weight moves before it. */
+/* Hooks around a step (register_step_pre_hook / _post_hook): BEFORE it and its closure, once the gradients are READY and
+ * no weight has moved, AFTER it. A failing one ends the step there. Without a closure BEFORE and READY differ only in
+ * their order. */
+typedef enum sonde_step_moment { SONDE_STEP_BEFORE, SONDE_STEP_READY, SONDE_STEP_AFTER } sonde_step_moment;
+enum { SONDE_STEP_MOMENTS = SONDE_STEP_AFTER + 1 };
 typedef sonde_status (*sonde_step_hook)(void *context, sonde_optimizer *o);
-sonde_status sonde_optimizer_add_hook(sonde_optimizer *o, bool before, sonde_step_hook hook, void *context,
+sonde_status sonde_optimizer_add_hook(sonde_optimizer *o, sonde_step_moment when, sonde_step_hook hook, void *context,
                                       void (*free_context)(void *), sonde_handle **out);
 
 /* ---- clipping ------------------------------------------------------------------------------------------- */

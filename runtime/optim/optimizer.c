@@ -46,8 +46,7 @@ void sonde_optimizer_release(sonde_optimizer *o)
     for (int g = 0; g < o->n_groups; g++) free_group(&o->groups[g]);
     sonde_free(o->groups);
     if (o->rule->joint) o->rule->joint->free(o->joint);
-    sonde_hooks_clear(&o->before);
-    sonde_hooks_clear(&o->after);
+    for (int i = 0; i < SONDE_STEP_MOMENTS; i++) sonde_hooks_clear(&o->hooks[i]);
     sonde_free(o);
     atomic_fetch_sub(&live, 1);
 }

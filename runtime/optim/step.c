@@ -18,14 +18,15 @@ void sonde_optimizer_unobserve(sonde_optimizer *o, sonde_optim_observer *observe
     }
 }
 
-sonde_status sonde_optimizer_add_hook(sonde_optimizer *o, bool before, sonde_step_hook hook, void *context,
+sonde_status sonde_optimizer_add_hook(sonde_optimizer *o, sonde_step_moment when, sonde_step_hook hook, void *context,
                                       void (*free_context)(void *), sonde_handle **out)
 {
-    return sonde_hooks_add(before ? &o->before : &o->after, (sonde_callback)hook, context, free_context, out);
+    return sonde_hooks_add(&o->hooks[when], (sonde_callback)hook, context, free_context, out);
 }
 
-static sonde_status run_hooks(sonde_hooks *hooks, sonde_optimizer *o)
+static sonde_status run_hooks(sonde_optimizer *o, sonde_step_moment when)
 {
+    sonde_hooks *hooks = &o->hooks[when];
     if (hooks->n == 0) return SONDE_OK;
     sonde_hook_walk walk = sonde_hooks_walk(hooks);
     sonde_status status = SONDE_OK;
@@ -158,14 +159,15 @@ sonde_status sonde_optimizer_step_closure(sonde_optimizer *o, sonde_closure clos
         return sonde_fail(SONDE_ESTATE, "%s: step needs a closure that computes the loss and its gradients",
                           o->rule->name);
     sonde_optimizer_retain(o); /* a hook may drop the last reference */
-    sonde_status status = closure ? closure(context, &loss) : SONDE_OK;
-    if (status == SONDE_OK) status = run_hooks(&o->before, o);
+    sonde_status status = run_hooks(o, SONDE_STEP_BEFORE);
+    if (status == SONDE_OK && closure) status = closure(context, &loss);
+    if (status == SONDE_OK) status = run_hooks(o, SONDE_STEP_READY);
     if (status == SONDE_OK) status = joint ? joint->step(o, loss, closure, context) : step(o);
     for (sonde_optim_observer *at = o->observers, *next; status == SONDE_OK && at; at = next) {
         next = at->next;
         if (at->step_end) at->step_end(at->context, o);
     }
-    if (status == SONDE_OK) status = run_hooks(&o->after, o);
+    if (status == SONDE_OK) status = run_hooks(o, SONDE_STEP_AFTER);
     sonde_optimizer_release(o);
     return status;
 }

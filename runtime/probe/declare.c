@@ -6,6 +6,7 @@
 
 static const char *const group_names[SONDE_PROBE_GROUP_COUNT] = {
     "weight_grad", "activation_grad", "activation", "weight", "weight_grad_hist", "activation_grad_hist",
+    "hidden_grad",
 };
 
 const char *sonde_probe_group_name(sonde_probe_group group)
@@ -30,6 +31,8 @@ typedef enum column_type {
     MOMENT, /* the model's dtype */
     COUNT,  /* uint32 */
     COUNTS, /* uint32 [probe, binade] */
+    LENGTH, /* uint32, one a row */
+    NORMS,  /* float64 [probe, time_step] */
 } column_type;
 
 typedef struct column {
@@ -76,6 +79,12 @@ static const column histogram_columns[] = {
     [HISTOGRAM_N_NONFINITE] = {COUNT, "n_nonfinite", "infinite and NaN elements"},
 };
 
+static const column hidden_columns[] = {
+    [HIDDEN_L2] = {NORMS, "l2_norm", "L2 norm of dL/dh_t"},
+    [HIDDEN_LENGTH] = {LENGTH, "length", "elements of the longest sequence"},
+    [HIDDEN_CELL_L2] = {NORMS, "cell_l2_norm", "L2 norm of dL/dc_t"},
+};
+
 #define COLUMNS(list) {list, sizeof list / sizeof *list}
 static const struct {
     const column *list;
@@ -87,6 +96,7 @@ static const struct {
     [SONDE_PROBE_WEIGHT] = COLUMNS(weight_columns),
     [SONDE_PROBE_WEIGHT_GRAD_HIST] = COLUMNS(histogram_columns),
     [SONDE_PROBE_ACTIVATION_GRAD_HIST] = COLUMNS(histogram_columns),
+    [SONDE_PROBE_HIDDEN_GRAD] = COLUMNS(hidden_columns),
 };
 
 static sonde_status declare_columns(sonde_probe *probe, sonde_probe_group g, int probe_axis)
@@ -100,13 +110,21 @@ static sonde_status declare_columns(sonde_probe *probe, sonde_probe_group g, int
         for (int b = 0; b < SONDE_BINADE_COUNT; b++) binades[b] = SONDE_BINADE_LOW + b;
         SONDE_TRY(sonde_group_axis(table->group, &axes[1], "binade", SONDE_BINADE_COUNT, SONDE_CELL_I64, binades));
     }
+    if (g == SONDE_PROBE_HIDDEN_GRAD) {
+        int64_t longest = sonde_probe_hidden_longest(probe);
+        SONDE_TRY(sonde_group_growing_axis(table->group, &axes[1], "time_step", longest > 0 ? longest : 1));
+        table->time_step = axes[1];
+    }
     table->n_columns = (int)columns_of[g].n;
+    if (g == SONDE_PROBE_HIDDEN_GRAD && !sonde_probe_hidden_has_cells(probe)) table->n_columns--; /* the last one */
     for (int c = 0; c < table->n_columns; c++) {
         const column *this = &columns_of[g].list[c];
-        bool is_count = this->type == COUNT || this->type == COUNTS;
-        sonde_cell type = is_count ? SONDE_CELL_U32 : this->type == NORM ? SONDE_CELL_F64 : moment;
-        SONDE_TRY(sonde_group_variable(table->group, &table->columns[c], this->name, type, this->type == COUNTS ? 2 : 1,
-                                       axes, this->long_name, "1"));
+        bool is_count = this->type == COUNT || this->type == COUNTS || this->type == LENGTH;
+        bool is_norm = this->type == NORM || this->type == NORMS;
+        int n_axes = this->type == COUNTS || this->type == NORMS ? 2 : this->type == LENGTH ? 0 : 1;
+        SONDE_TRY(sonde_group_variable(table->group, &table->columns[c], this->name,
+                                       is_count ? SONDE_CELL_U32 : is_norm ? SONDE_CELL_F64 : moment, n_axes, axes,
+                                       this->long_name, "1"));
     }
     return SONDE_OK;
 }
@@ -188,6 +206,18 @@ static bool has_any_place(const probe_module *slot)
     return false;
 }
 
+static void collect_hidden(probe_network *network, places *to)
+{
+    for (int i = 0; i < network->n_modules; i++) {
+        for (int k = 0; k < network->n_hidden; k++) {
+            probe_hidden *slot = &network->hidden[k];
+            if (slot->owner != network->sorted_modules[i]) continue;
+            slot->place = to->n;
+            add_place(to, slot->name, slot->role, slot->owner, 0);
+        }
+    }
+}
+
 static void collect(sonde_probe *probe, sonde_probe_group g, places *to)
 {
     to->n = 0;
@@ -195,7 +225,9 @@ static void collect(sonde_probe *probe, sonde_probe_group g, places *to)
         probe_network *network = probe->networks[i];
         if (!wants_group(network, g)) continue;
         network->first_place[g] = to->n;
-        if (SONDE_PROBE_BIT(g) & MODULE_GROUPS) {
+        if (g == SONDE_PROBE_HIDDEN_GRAD) {
+            collect_hidden(network, to);
+        } else if (SONDE_PROBE_BIT(g) & MODULE_GROUPS) {
             for (int k = 0; k < network->n_modules; k++) {
                 const probe_module *slot = network->sorted_modules[k];
                 if (sonde_probe_has_place(slot, g)) add_place(to, slot->name, "output", slot, 0);
@@ -247,7 +279,7 @@ static sonde_status declare_group(sonde_probe *probe, sonde_probe_group g, const
     SONDE_TRY(sonde_group_coordinate(*group, axis, "module", SONDE_CELL_TEXT, p->module, "class of the module", NULL));
     SONDE_TRY(sonde_group_coordinate(*group, axis, "role", SONDE_CELL_TEXT, p->role, NULL, NULL));
     SONDE_TRY(sonde_group_coordinate(*group, axis, "depth", SONDE_CELL_I64, p->depth, "weight layers up to here", "1"));
-    if (!(SONDE_PROBE_BIT(g) & MODULE_GROUPS)) {
+    if (!(SONDE_PROBE_BIT(g) & MODULE_GROUPS) && g != SONDE_PROBE_HIDDEN_GRAD) {
         SONDE_TRY(sonde_group_coordinate(*group, axis, "n_elements", SONDE_CELL_I64, p->n_elements, "elements", "1"));
     }
     return declare_columns(probe, g, axis);

@@ -90,6 +90,22 @@ typedef struct probe_effective {
     double l2_norm;
 } probe_effective;
 
+/* One layer and direction of a recurrent module. */
+typedef struct probe_hidden {
+    struct probe_network *network;
+    probe_module *owner;
+    struct probe_hidden *first;    /* of the module's: its slots lie together */
+    int64_t layer;
+    int directions;
+    bool reverse, has_cell;
+    int place;                     /* along the axis */
+    int64_t length, room;          /* longest sequence of the open step, 0: no gradient came; of the arrays */
+    double *norms[2];              /* of the open step, by time: dL/dh_t; dL/dc_t */
+    char *name;                    /* along the axis */
+    const char *role;              /* "hidden_l0": the end of `name` */
+    sonde_handle *watch;           /* the first one's */
+} probe_hidden;
+
 typedef struct probe_network {
     sonde_probe *probe;
     sonde_module *root;            /* retained */
@@ -104,6 +120,8 @@ typedef struct probe_network {
     sonde_histogram *histograms_of; /* all slots' */
     probe_effective *effective;    /* in the order of the tree */
     int n_effective;
+    probe_hidden *hidden;          /* in the order of the tree */
+    int n_hidden;
     probe_module *last_list;       /* while the tree is read: the last ParametrizationList */
     int last_parameter;            /* the one the optimiser named last */
     int64_t n_called;
@@ -133,6 +151,7 @@ enum { ACTIVATION_MEAN, ACTIVATION_STD, ACTIVATION_L2, ACTIVATION_ABS_MAX, ACTIV
        ACTIVATION_SATURATED_FRAC, ACTIVATION_DEAD_FRAC, ACTIVATION_IDLE_FRAC, ACTIVATION_SAMPLE_COSINE,
        ACTIVATION_N_NONFINITE };
 enum { WEIGHT_L2, WEIGHT_UPDATE_L2, WEIGHT_UPDATE_RATIO, WEIGHT_UNCHANGED_FRAC };
+enum { HIDDEN_L2, HIDDEN_LENGTH, HIDDEN_CELL_L2 };
 enum { HISTOGRAM_COUNTS, HISTOGRAM_N_ZERO, HISTOGRAM_N_SUBNORMAL, HISTOGRAM_N_NONFINITE };
 #define PROBE_MAX_COLUMNS 12
 
@@ -140,6 +159,7 @@ typedef struct probe_table {       /* one group of the history */
     sonde_group *group;            /* NULL: no probes */
     int n_columns;
     int time, columns[PROBE_MAX_COLUMNS]; /* variables, by the enumerations above */
+    int time_step;                 /* of hidden_grad: the axis that grows */
 } probe_table;
 
 struct sonde_probe {
@@ -213,6 +233,15 @@ sonde_status sonde_probe_pending_tie(probe_network *network, int n, sonde_tensor
 void sonde_probe_pending_drop(probe_network *network);
 
 void sonde_probe_measure_gradient(probe_parameter *parameter, const sonde_tensor *gradient);
+
+/* hidden.c: gradients through time */
+sonde_status sonde_probe_hidden_read(probe_network *network);
+void sonde_probe_hidden_free(probe_network *network);
+sonde_status sonde_probe_hidden_watch(probe_network *network);
+void sonde_probe_hidden_unwatch(probe_network *network);
+void sonde_probe_hidden_open(probe_network *network); /* a step */
+int64_t sonde_probe_hidden_longest(const sonde_probe *probe); /* sequence of the open step; 0: none */
+bool sonde_probe_hidden_has_cells(const sonde_probe *probe);
 
 /* effective.c: weights made by parametrisations */
 sonde_status sonde_probe_effective_read(probe_network *network);

@@ -4,8 +4,8 @@
  *            modules' watchers, the gradients' watchers, each backward and the optimisers' steps, measures while the
  *            data is in cache, and when a step ends fills one row of every group. It changes nothing: with and without
  *            it a training run has the same bits.
- * Groups:    weight_grad, activation_grad, activation, weight, weight_grad_hist, activation_grad_hist; a group without
- *            probes is left out. Which modules run in which order, and which outputs need a gradient, is learnt in the
+ * Groups:    weight_grad, activation_grad, activation, weight, weight_grad_hist, activation_grad_hist, hidden_grad; a
+ *            group without probes is left out. Which modules run in which order, and which outputs need a gradient, is learnt in the
  *            first step: the groups are declared when it ends and are fixed from then on. What the numbers mean is in
  *            the contract of the file format.
  * Axis:      probe: "h1.weight" (parameters) or "h1" (modules), in the order of first call; after them, in the order of
@@ -33,6 +33,12 @@
  * Weights:   a gradient is p.grad when the step's last backward has returned. Not measured: a parameter that no
  *            backward of the step reached, or whose gradient was cleared before the last one ended. /weight tells of
  *            the last optimiser step in the row.
+ * Time:      (hidden_grad) one probe per layer and direction of an RNN, LSTM or GRU ("rnn.hidden_l0"; cells have none):
+ *            the norms over batch and units of dL/dh_t and dL/dc_t, all paths summed, before clip_hidden_grad, in
+ *            backwards that run while the network is in training mode. time_step counts the elements of the sequence
+ *            from 1, also for the reverse direction, and grows with the longest sequence so far; `length` is the
+ *            longest of the row, NaN lies beyond a layer's own. cell_l2_norm is there if there is an LSTM, NaN for
+ *            others. Elements beyond a sample's own length have no gradient. Several calls pool.
  * Units:     (dead_frac, idle_frac) axis 1 of an output with 2, 4 or 5 axes, the last axis otherwise; samples are
  *            counted along axis 0. dead_frac: share of units whose slope was exactly 0 for at least the last 2000
  *            measured samples. slope_rms, saturated_frac, dead_frac, idle_frac: NaN but for element-wise activation
@@ -53,7 +59,7 @@ typedef struct sonde_probe sonde_probe;
 
 typedef enum sonde_probe_group {
     SONDE_PROBE_WEIGHT_GRAD, SONDE_PROBE_ACTIVATION_GRAD, SONDE_PROBE_ACTIVATION, SONDE_PROBE_WEIGHT,
-    SONDE_PROBE_WEIGHT_GRAD_HIST, SONDE_PROBE_ACTIVATION_GRAD_HIST, SONDE_PROBE_GROUP_COUNT
+    SONDE_PROBE_WEIGHT_GRAD_HIST, SONDE_PROBE_ACTIVATION_GRAD_HIST, SONDE_PROBE_HIDDEN_GRAD, SONDE_PROBE_GROUP_COUNT
 } sonde_probe_group;
 const char *sonde_probe_group_name(sonde_probe_group group); /* "weight_grad", …: the group's name in the history */
 bool sonde_probe_group_parse(const char *name, sonde_probe_group *out);

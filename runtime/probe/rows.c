@@ -127,10 +127,25 @@ static void put_effective(const row *r, sonde_probe_group g, int place, const pr
     if (g == SONDE_PROBE_WEIGHT && slot->has_norm) put_norm(r, WEIGHT_L2, place, slot->l2_norm);
 }
 
+/* Along time_step the row may be longer than this layer's sequences. */
+static void put_hidden(const row *r, const probe_hidden *slot)
+{
+    int64_t longest = sonde_group_axis_at(r->table->group, r->table->time_step)->length;
+    uint32_t *length = r->cells[HIDDEN_LENGTH];
+    if (slot->length == 0) return;
+    if (*length == UINT32_MAX || *length < (uint32_t)slot->length) *length = (uint32_t)slot->length;
+    for (int kind = 0; kind <= slot->has_cell; kind++) {
+        double *cells = (double *)r->cells[kind ? HIDDEN_CELL_L2 : HIDDEN_L2] + slot->place * longest;
+        memcpy(cells, slot->norms[kind], (size_t)slot->length * sizeof *cells);
+    }
+}
+
 static sonde_status put_network(const row *r, sonde_probe_group g, probe_network *network)
 {
     int place = network->first_place[g];
-    if (SONDE_PROBE_BIT(g) & MODULE_GROUPS) {
+    if (g == SONDE_PROBE_HIDDEN_GRAD) {
+        for (int i = 0; i < network->n_hidden; i++) put_hidden(r, &network->hidden[i]);
+    } else if (SONDE_PROBE_BIT(g) & MODULE_GROUPS) {
         for (int i = 0; i < network->n_modules; i++) {
             probe_module *slot = network->sorted_modules[i];
             if (sonde_probe_has_place(slot, g)) SONDE_TRY(put_module(r, g, place++, slot));
@@ -146,6 +161,10 @@ static sonde_status put_network(const row *r, sonde_probe_group g, probe_network
 static sonde_status write_row(sonde_probe *probe, sonde_probe_group g, int64_t step, double time, bool all)
 {
     row r;
+    const probe_table *table = &probe->tables[g];
+    if (g == SONDE_PROBE_HIDDEN_GRAD) {
+        SONDE_TRY(sonde_group_grow(table->group, table->time_step, sonde_probe_hidden_longest(probe)));
+    }
     SONDE_TRY(open_row(&r, probe, g, step, time));
     for (int i = 0; i < probe->n_networks; i++) {
         probe_network *network = probe->networks[i];

@@ -154,7 +154,8 @@ static sonde_status read_tree(probe_network *network)
     SONDE_TRY(sonde_module_visit(network->root, add_module, network));
     SONDE_TRY(sonde_module_visit_parameters(network->root, false, add_parameter, network));
     point(network);
-    return sonde_probe_effective_read(network);
+    SONDE_TRY(sonde_probe_effective_read(network));
+    return sonde_probe_hidden_read(network);
 }
 
 sonde_status sonde_probe_network_new(probe_network **out, sonde_probe *probe, sonde_module *net,
@@ -202,6 +203,7 @@ void sonde_probe_network_free(probe_network *network)
         sonde_free(network->parameters[i].name);
     }
     sonde_probe_effective_free(network);
+    sonde_probe_hidden_free(network);
     sonde_free(network->modules);
     sonde_free(network->parameters);
     sonde_free(network->sorted_modules);

@@ -137,12 +137,22 @@ sonde_status sonde_group_axis(sonde_group *g, int *out, const char *name, int64_
     return SONDE_OK;
 }
 
+sonde_status sonde_group_growing_axis(sonde_group *g, int *out, const char *name, int64_t length)
+{
+    int64_t first = 1;
+    SONDE_TRY(sonde_group_axis(g, out, name, 1, SONDE_CELL_I64, &first));
+    g->axes[*out].grows = true;
+    return sonde_group_grow(g, *out, length);
+}
+
 sonde_status sonde_group_coordinate(sonde_group *g, int axis, const char *name, sonde_cell type, const void *values,
                                     const char *long_name, const char *units)
 {
     SONDE_TRY(check_new(g, name));
     if (axis < 0 || axis >= g->n_axes)
         return sonde_fail(SONDE_EARG, "/%s/%s: the group has %d axes, no axis %d", g->name, name, g->n_axes, axis);
+    if (g->axes[axis].grows)
+        return sonde_fail(SONDE_EARG, "/%s/%s: an axis that grows has no further coordinates", g->name, name);
     return add_coordinate(&g->axes[axis], name, type, values, long_name, units);
 }
 
@@ -160,6 +170,27 @@ static sonde_status count_cells(const sonde_group *g, sonde_record_variable *v)
     }
     v->cells = (int64_t)cells;
     return SONDE_OK;
+}
+
+sonde_status sonde_group_set_length(sonde_group *g, int axis, int64_t length)
+{
+    sonde_record_axis *this = &g->axes[axis];
+    int64_t before = this->length, *values = this->coordinates[0].values;
+    if (length > before) {
+        size_t bytes;
+        if (!sonde_size_mul((size_t)length, sizeof *values, &bytes)) return SONDE_ENOMEM;
+        values = sonde_realloc(values, bytes);
+        if (!values) return SONDE_ENOMEM;
+        this->coordinates[0].values = values;
+        for (int64_t i = before; i < length; i++) values[i] = i + 1;
+    }
+    this->length = length;
+    sonde_status status = SONDE_OK;
+    for (int i = 0; i < g->n_variables && status == SONDE_OK; i++) status = count_cells(g, &g->variables[i]);
+    if (status == SONDE_OK) return SONDE_OK;
+    this->length = before;
+    for (int i = 0; i < g->n_variables; i++) count_cells(g, &g->variables[i]);
+    return status;
 }
 
 static void free_variable(sonde_record_variable *v)
@@ -224,34 +255,76 @@ static int64_t choose_block_rows(const sonde_group *g, size_t row_bytes)
     return clamp((int64_t)((512 << 10) / row_bytes), plain ? 16 : 1, plain ? 1024 : 64);
 }
 
+static void free_layout(record_layout *layout)
+{
+    sonde_free(layout->lengths);
+    sonde_free(layout->cells);
+    sonde_free(layout->offset);
+    sonde_free(layout);
+}
+
+sonde_status sonde_group_lay_out(sonde_group *g)
+{
+    size_t n_axes = (size_t)g->n_axes, n = (size_t)g->n_variables;
+    record_layout *layout = sonde_alloc_zeroed(sizeof *layout);
+    if (!layout) return SONDE_ENOMEM;
+    layout->lengths = sonde_alloc((n_axes + 1) * sizeof *layout->lengths);
+    layout->cells = sonde_alloc((n + 1) * sizeof *layout->cells);
+    layout->offset = sonde_alloc((n + 1) * sizeof *layout->offset);
+    if (!layout->lengths || !layout->cells || !layout->offset) {
+        free_layout(layout);
+        return SONDE_ENOMEM;
+    }
+    for (int a = 0; a < g->n_axes; a++) layout->lengths[a] = g->axes[a].length;
+    size_t at = sizeof(int64_t) * (size_t)g->block_rows;
+    for (int i = 0; i < g->n_variables; i++) {
+        at = (at + 63) & ~(size_t)63; /* a column starts on its own cache line */
+        layout->offset[i] = at;
+        layout->cells[i] = g->variables[i].cells;
+        at += (size_t)(g->variables[i].cells * g->block_rows) * sonde_cell_size(g->variables[i].type);
+    }
+    layout->bytes = at;
+    layout->older = g->layout;
+    g->layout = layout;
+    return SONDE_OK;
+}
+
+void sonde_group_drop_layout(sonde_group *g, record_layout *keep)
+{
+    while (g->layout != keep) {
+        record_layout *newest = g->layout;
+        g->layout = newest->older;
+        free_layout(newest);
+    }
+}
+
 sonde_status sonde_group_freeze(sonde_group *g)
 {
     if (g->frozen) return SONDE_OK;
     size_t row_bytes = sizeof(int64_t);
     for (int i = 0; i < g->n_variables; i++)
         row_bytes += (size_t)g->variables[i].cells * sonde_cell_size(g->variables[i].type);
-    int64_t rows = choose_block_rows(g, row_bytes);
-
-    size_t *offset = sonde_alloc(sizeof *offset * (size_t)(g->n_variables + 1));
-    char **slots = sonde_alloc_zeroed(sizeof *slots * SONDE_RECORD_BLOCKS);
-    if (!offset || !slots) {
-        sonde_free(offset);
+    g->block_rows = choose_block_rows(g, row_bytes);
+    record_slot *slots = sonde_alloc_zeroed(sizeof *slots * SONDE_RECORD_BLOCKS);
+    if (!slots) return SONDE_ENOMEM;
+    sonde_status status = sonde_group_lay_out(g);
+    if (status != SONDE_OK) {
         sonde_free(slots);
-        return SONDE_ENOMEM;
+        return status;
     }
-    size_t at = sizeof(int64_t) * (size_t)rows;
-    for (int i = 0; i < g->n_variables; i++) {
-        at = (at + 63) & ~(size_t)63; /* a column starts on its own cache line */
-        offset[i] = at;
-        at += (size_t)(g->variables[i].cells * rows) * sonde_cell_size(g->variables[i].type);
-    }
-    g->block_rows = rows;
-    g->block_bytes = at;
-    g->offset = offset;
     g->slots = slots;
     g->n_slots = SONDE_RECORD_BLOCKS;
     g->frozen = true;
     return SONDE_OK;
+}
+
+void sonde_record_block_free(record_block *block)
+{
+    while (block) {
+        record_block *replaced = block->replaced;
+        sonde_free(block);
+        block = replaced;
+    }
 }
 
 void sonde_group_free(sonde_group *g)
@@ -262,10 +335,10 @@ void sonde_group_free(sonde_group *g)
         sonde_free(axis->coordinates);
     }
     for (int i = 0; i < g->n_variables; i++) free_variable(&g->variables[i]);
-    for (int64_t i = 0; i < g->n_slots; i++) sonde_free(g->slots[i]);
+    for (int64_t i = 0; i < g->n_slots; i++) sonde_record_block_free(g->slots[i]);
+    sonde_group_drop_layout(g, NULL);
     sonde_free(g->axes);
     sonde_free(g->variables);
-    sonde_free(g->offset);
     sonde_free(g->slots);
     sonde_free(g->name);
     sonde_free(g);

@@ -2,7 +2,8 @@
  *
  * A history holds groups by name ("metrics", "weight_grad", "weight_grad_hist", "events", …). A group is a table that
  * grows by rows. Every row has its `step` (int64, added by itself) and one value or array per variable:
- *     axis        a fixed axis besides time: name, length, coordinate values ("probe": parameter names; "binade")
+ *     axis        an axis besides time: name, length, coordinate values ("probe": parameter names; "binade"); fixed, or
+ *                 one that only counts and may become longer while the run goes ("time_step")
  *     coordinate  a further label along an axis (layer[probe], depth[probe]); values fixed when declared
  *     variable    cells per row: none of the axes (loss), one (l2_norm[probe]) or more (counts[probe, binade])
  * Declaring ends when the group freezes: at its first row, or for all groups with sonde_history_freeze, after which no
@@ -47,7 +48,8 @@ typedef struct sonde_record_coordinate {
 } sonde_record_coordinate;
 
 typedef struct sonde_record_axis {
-    int64_t length;
+    int64_t length;            /* of a growing axis: for the next row */
+    bool grows;                /* its coordinate counts 1 .. length */
     int n_coordinates;
     sonde_record_coordinate *coordinates; /* [0] is the axis's own: its name is the axis's name */
 } sonde_record_axis;
@@ -56,7 +58,7 @@ typedef struct sonde_record_variable {
     char *name;
     sonde_cell type;
     int n_axes, axes[SONDE_RECORD_AXES];  /* indices into the group's axes */
-    int64_t cells;                        /* per row: product of the axes' lengths, 1 without axes */
+    int64_t cells;                        /* of the next row: product of the axes' lengths, 1 without axes */
     char *long_name, *units;              /* "" where none was given */
     bool is_coordinate;                   /* a further time axis: time, epoch */
 } sonde_record_variable;
@@ -78,6 +80,8 @@ sonde_status sonde_history_group(sonde_history *history, sonde_group **out, cons
  * out: its index. All names of a group (step, axes, coordinates, variables) differ; EARG otherwise. */
 sonde_status sonde_group_axis(sonde_group *group, int *out, const char *name, int64_t length, sonde_cell type,
                               const void *values);
+/* An axis that counts 1 .. length and may grow. It has no other coordinates. */
+sonde_status sonde_group_growing_axis(sonde_group *group, int *out, const char *name, int64_t length);
 /* Another coordinate along an axis, values[length of the axis]. long_name and units may be NULL. */
 sonde_status sonde_group_coordinate(sonde_group *group, int axis, const char *name, sonde_cell type,
                                     const void *values, const char *long_name, const char *units);
@@ -94,6 +98,10 @@ sonde_status sonde_history_freeze(sonde_history *history); /* idempotent; ENOMEM
 bool sonde_history_frozen(const sonde_history *history);
 /* Without a consumer: keep at least the newest `rows` rows of each group, drop older ones; 0 (the default) keeps all. */
 void sonde_history_keep(sonde_history *history, int64_t rows);
+
+/* From the next row on a growing axis has at least this length: rows before keep the length they had, and a reader that
+ * sees all rows as one array finds "not measured" there. ESTATE while a row is open, EARG for another axis. */
+sonde_status sonde_group_grow(sonde_group *group, int axis, int64_t length);
 
 /* ---- writing a row ------------------------------------------------------------------------------------- */
 
@@ -126,6 +134,9 @@ int64_t sonde_group_first_row(const sonde_group *group); /* the oldest row still
  * newest. */
 const void *sonde_group_read(const sonde_group *group, int variable, int64_t row);
 int64_t sonde_group_step(const sonde_group *group, int64_t row);
+/* How long an axis was when this row was written (or later, if rows of its block came after it grew): the shape of what
+ * sonde_group_read returns. 0 outside. */
+int64_t sonde_group_row_length(const sonde_group *group, int axis, int64_t row);
 
 typedef struct sonde_record_stalls {
     int64_t count;  /* times a row had to wait for the consumer */
@@ -147,11 +158,13 @@ typedef struct sonde_record_run {
     int64_t first, n;    /* n = 0: nothing pending */
     bool fills_block;    /* the run reaches the end of its block */
     const int64_t *step; /* [n] */
+    const struct record_block *block; /* record's own */
 } sonde_record_run;
 sonde_record_run sonde_group_pending(const sonde_group *group);
 /* The same for the rows from `first` on, whether taken or not (writing a history that stays in memory). */
 sonde_record_run sonde_group_run(const sonde_group *group, int64_t first);
 const void *sonde_group_run_cells(const sonde_group *group, const sonde_record_run *run, int variable);
+int64_t sonde_group_run_length(const sonde_record_run *run, int axis); /* of the axis in every row of the run */
 void sonde_group_taken(sonde_group *group, int64_t n);
 int64_t sonde_group_block_rows(const sonde_group *group); /* rows per block */
 /* The consumer cannot go on: producers that wait now, and all later rows, get this status and message. */

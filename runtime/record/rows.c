@@ -19,27 +19,34 @@ static sonde_status check_consumer(const sonde_history *h)
 
 /* ---- blocks -------------------------------------------------------------------------------------------- */
 
-static char *block_of(const sonde_group *g, int64_t row) { return g->slots[row / g->block_rows % g->n_slots]; }
+static record_block *block_of(const sonde_group *g, int64_t row)
+{
+    return atomic_load_explicit(&g->slots[row / g->block_rows % g->n_slots], memory_order_acquire);
+}
+
+static void *cells_in(const sonde_group *g, const record_block *block, int variable, int64_t row)
+{
+    size_t size = sonde_cell_size(g->variables[variable].type);
+    size_t within = (size_t)(row % g->block_rows * block->layout->cells[variable]) * size;
+    return (char *)(uintptr_t)block->data + block->layout->offset[variable] + within;
+}
 
 static void *cells_at(const sonde_group *g, int variable, int64_t row)
 {
-    const sonde_record_variable *v = &g->variables[variable];
-    size_t within = (size_t)(row % g->block_rows * v->cells) * sonde_cell_size(v->type);
-    return block_of(g, row) + g->offset[variable] + within;
+    return cells_in(g, block_of(g, row), variable, row);
 }
 
-static int64_t *step_at(const sonde_group *g, int64_t row)
-{
-    return (int64_t *)(void *)block_of(g, row) + row % g->block_rows;
-}
+static int64_t *steps_of(const record_block *block) { return (int64_t *)(uintptr_t)block->data; }
+
+static int64_t *step_at(const sonde_group *g, int64_t row) { return steps_of(block_of(g, row)) + row % g->block_rows; }
 
 /* Twice the slots; every block keeps its number. */
 static sonde_status grow_ring(sonde_group *g, int64_t newest_block)
 {
     int64_t n = g->n_slots * 2;
-    char **slots = sonde_alloc_zeroed(sizeof *slots * (size_t)n);
+    record_slot *slots = sonde_alloc_zeroed(sizeof *slots * (size_t)n);
     if (!slots) return SONDE_ENOMEM;
-    for (int64_t b = g->oldest_block; b <= newest_block; b++) slots[b % n] = g->slots[b % g->n_slots];
+    for (int64_t b = g->oldest_block; b <= newest_block; b++) atomic_init(&slots[b % n], g->slots[b % g->n_slots]);
     sonde_free(g->slots);
     g->slots = slots;
     g->n_slots = n;
@@ -60,9 +67,34 @@ static sonde_status wait_for_consumer(sonde_group *g, int64_t block)
     return check_consumer(h);
 }
 
-/* Makes the slot of this block number usable: overwrites the oldest block, or finds more room. */
-static sonde_status make_room(sonde_group *g, int64_t block)
+static record_block *new_block(const sonde_group *g)
 {
+    record_block *block = sonde_alloc(sizeof *block + g->layout->bytes);
+    if (block) *block = (record_block){.layout = g->layout};
+    return block;
+}
+
+/* A block of the layout of today in this slot; what was in it is needed no more. */
+static sonde_status ready_slot(const sonde_group *g, record_slot *slot)
+{
+    record_block *old = *slot;
+    if (old && old->layout == g->layout) {
+        sonde_record_block_free(old->replaced);
+        old->replaced = NULL;
+        return SONDE_OK;
+    }
+    sonde_record_block_free(old);
+    atomic_store_explicit(slot, NULL, memory_order_release);
+    record_block *block = new_block(g);
+    atomic_store_explicit(slot, block, memory_order_release);
+    return block ? SONDE_OK : SONDE_ENOMEM;
+}
+
+/* Makes the slot of this row usable: overwrites the oldest block, or finds more room. */
+static sonde_status make_room(sonde_group *g, int64_t row)
+{
+    int64_t block = row / g->block_rows;
+    if (row % g->block_rows != 0) return SONDE_OK;
     if (block - g->oldest_block >= g->n_slots) {
         int64_t keep = g->history->keep;
         if (g->history->wake) {
@@ -74,12 +106,10 @@ static sonde_status make_room(sonde_group *g, int64_t block)
             SONDE_TRY(grow_ring(g, block - 1));
         }
     }
-    char **slot = &g->slots[block % g->n_slots];
-    if (!*slot && !(*slot = sonde_alloc(g->block_bytes))) return SONDE_ENOMEM;
-    return SONDE_OK;
+    return ready_slot(g, &g->slots[block % g->n_slots]);
 }
 
-/* ---- writing a row ------------------------------------------------------------------------------------- */
+/* ---- growing ------------------------------------------------------------------------------------------- */
 
 static void fill(void *cells, sonde_cell type, int64_t n)
 {
@@ -98,13 +128,71 @@ static void fill(void *cells, sonde_cell type, int64_t n)
     }
 }
 
+/* The cells of one row in an array whose axes are at least as long. */
+static void spread(const sonde_group *g, int variable, const record_block *from, const record_block *to, int64_t row)
+{
+    const sonde_record_variable *v = &g->variables[variable];
+    const int64_t *old = from->layout->lengths, *new = to->layout->lengths;
+    size_t size = sonde_cell_size(v->type);
+    const char *source = cells_in(g, from, variable, row);
+    char *target = cells_in(g, to, variable, row);
+    int64_t run = v->n_axes > 0 ? old[v->axes[v->n_axes - 1]] : 1, n = from->layout->cells[variable] / run;
+    fill(target, v->type, to->layout->cells[variable]);
+    for (int64_t i = 0; i < n; i++) { /* run number i of the last axis: where is it among longer ones? */
+        int64_t rest = i, at = 0, stride = v->n_axes > 0 ? new[v->axes[v->n_axes - 1]] : 1;
+        for (int d = v->n_axes - 2; d >= 0; d--) {
+            at += rest % old[v->axes[d]] * stride;
+            rest /= old[v->axes[d]];
+            stride *= new[v->axes[d]];
+        }
+        memcpy(target + (size_t)at * size, source + (size_t)(i * run) * size, (size_t)run * size);
+    }
+}
+
+/* The block that is being filled in today's layout. */
+static sonde_status lay_out_again(sonde_group *g)
+{
+    int64_t row = committed(g), n = row % g->block_rows;
+    if (n == 0) return SONDE_OK;
+    record_slot *slot = &g->slots[row / g->block_rows % g->n_slots];
+    record_block *old = *slot, *new = new_block(g);
+    if (!new) return SONDE_ENOMEM;
+    memcpy(new->data, old->data, (size_t)n * sizeof(int64_t));
+    for (int i = 0; i < g->n_variables; i++) {
+        for (int64_t r = row - n; r < row; r++) spread(g, i, old, new, r);
+    }
+    if (g->history->wake) new->replaced = old;
+    atomic_store_explicit(slot, new, memory_order_release);
+    if (!g->history->wake) sonde_record_block_free(old);
+    return SONDE_OK;
+}
+
+sonde_status sonde_group_grow(sonde_group *g, int axis, int64_t length)
+{
+    if (axis < 0 || axis >= g->n_axes || !g->axes[axis].grows)
+        return sonde_fail(SONDE_EARG, "group '%s': axis %d is none that grows", g->name, axis);
+    if (g->open) return sonde_fail(SONDE_ESTATE, "group '%s': a row is open", g->name);
+    int64_t before = g->axes[axis].length;
+    if (length <= before) return SONDE_OK;
+    record_layout *layout = g->layout;
+    sonde_status status = sonde_group_set_length(g, axis, length);
+    if (status == SONDE_OK && g->frozen) status = sonde_group_lay_out(g);
+    if (status == SONDE_OK && g->frozen) status = lay_out_again(g);
+    if (status == SONDE_OK) return SONDE_OK;
+    sonde_group_drop_layout(g, layout);
+    sonde_group_set_length(g, axis, before); /* shorter: cannot fail */
+    return status;
+}
+
+/* ---- writing a row ------------------------------------------------------------------------------------- */
+
 sonde_status sonde_group_begin(sonde_group *g, int64_t step)
 {
     SONDE_TRY(check_consumer(g->history));
     if (g->open) return sonde_fail(SONDE_ESTATE, "group '%s': a row is open already", g->name);
     SONDE_TRY(sonde_group_freeze(g));
     int64_t row = committed(g);
-    SONDE_TRY(make_room(g, row / g->block_rows));
+    SONDE_TRY(make_room(g, row));
     *step_at(g, row) = step;
     for (int i = 0; i < g->n_variables; i++) fill(cells_at(g, i, row), g->variables[i].type, g->variables[i].cells);
     g->open = true;
@@ -143,6 +231,12 @@ static bool in_memory(const sonde_group *g, int64_t row)
     return row >= sonde_group_first_row(g) && row < committed(g);
 }
 
+int64_t sonde_group_row_length(const sonde_group *g, int axis, int64_t row)
+{
+    if (axis < 0 || axis >= g->n_axes || !in_memory(g, row)) return 0;
+    return block_of(g, row)->layout->lengths[axis];
+}
+
 const void *sonde_group_read(const sonde_group *g, int variable, int64_t row)
 {
     if (variable < 0 || variable >= g->n_variables || !in_memory(g, row)) return NULL;
@@ -161,7 +255,8 @@ sonde_record_run sonde_group_run(const sonde_group *g, int64_t first)
     int64_t block_end = (first / g->block_rows + 1) * g->block_rows;
     run.fills_block = end >= block_end;
     run.n = (run.fills_block ? block_end : end) - first;
-    run.step = step_at(g, first);
+    run.block = block_of(g, first); /* after `committed` was read: it holds all these rows */
+    run.step = steps_of(run.block) + first % g->block_rows;
     return run;
 }
 
@@ -169,8 +264,10 @@ sonde_record_run sonde_group_pending(const sonde_group *g) { return sonde_group_
 
 const void *sonde_group_run_cells(const sonde_group *g, const sonde_record_run *run, int variable)
 {
-    return cells_at(g, variable, run->first);
+    return cells_in(g, run->block, variable, run->first);
 }
+
+int64_t sonde_group_run_length(const sonde_record_run *run, int axis) { return run->block->layout->lengths[axis]; }
 
 void sonde_group_taken(sonde_group *g, int64_t n)
 {

@@ -135,7 +135,7 @@ static void look_at_prefix(int64_t rows)
 
 static void every_prefix_is_recovered(void)
 {
-    log_a_run(150, 10);
+    log_a_run(135, 15);
     image file = { 0 };
     int recovered = 0, empty = 0;
     for (size_t i = 0; i < n_entries; i++) {

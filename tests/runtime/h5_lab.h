@@ -15,8 +15,8 @@ enum { LAB_PROBES = 3, LAB_BINS = 278 };
 
 typedef struct lab {
     sonde_history *history;
-    sonde_group *metrics, *grad, *hist, *events;
-    int time, loss, mean, n_bad, counts, hist_zero, code;
+    sonde_group *metrics, *grad, *hist, *hidden, *events;
+    int time, loss, mean, n_bad, counts, hist_zero, code, time_step, length, norm;
 } lab;
 
 static char lab_folder[256];
@@ -63,6 +63,12 @@ static inline lab lab_new(void)
     sonde_group_axis(l.hist, &axis[1], "binade", LAB_BINS, SONDE_CELL_I64, binade);
     sonde_group_variable(l.hist, &l.counts, "counts", SONDE_CELL_U32, 2, axis, NULL, NULL);
     sonde_group_variable(l.hist, &l.hist_zero, "n_zero", SONDE_CELL_U32, 1, axis, NULL, NULL);
+    sonde_history_group(l.history, &l.hidden, "hidden_grad", SONDE_GROUP_PLAIN);
+    sonde_group_axis(l.hidden, &axis[0], "probe", LAB_PROBES, SONDE_CELL_TEXT, names);
+    sonde_group_growing_axis(l.hidden, &axis[1], "time_step", 2);
+    l.time_step = axis[1];
+    sonde_group_variable(l.hidden, &l.length, "length", SONDE_CELL_U32, 0, NULL, NULL, NULL);
+    sonde_group_variable(l.hidden, &l.norm, "l2_norm", SONDE_CELL_F64, 2, axis, NULL, NULL);
     sonde_history_group(l.history, &l.events, "events", SONDE_GROUP_PLAIN);
     sonde_group_variable(l.events, &l.code, "code", SONDE_CELL_I64, 0, NULL, NULL, NULL);
     return l;
@@ -71,6 +77,25 @@ static inline lab lab_new(void)
 static inline double lab_loss(int64_t step) { return 1.0 / (double)step; }
 static inline float lab_mean(int64_t step, int p) { return (float)step * 10.0f + (float)p; }
 static inline uint32_t lab_count(int64_t step, int p, int b) { return (uint32_t)((step * 7 + p * 3 + b) % 11); }
+
+/* How long the sequence of a step is: the longest so far comes now and then. */
+static inline int64_t lab_length(int64_t step)
+{
+    return 2 + step % 3 + (step >= 63 ? 20 : 0) + (step >= 122 ? 33 : 0);
+}
+static inline double lab_norm(int64_t step, int64_t p, int64_t t) { return (double)(step * 1000 + p * 100 + t); }
+
+static inline sonde_status lab_hidden_step(lab *l, int64_t step)
+{
+    SONDE_TRY(sonde_group_grow(l->hidden, l->time_step, lab_length(step)));
+    SONDE_TRY(sonde_group_begin(l->hidden, step));
+    int64_t longest = sonde_group_axis_at(l->hidden, l->time_step)->length;
+    *(uint32_t *)sonde_group_cells(l->hidden, l->length) = (uint32_t)lab_length(step);
+    double *norm = sonde_group_cells(l->hidden, l->norm);
+    for (int64_t p = 0; p < LAB_PROBES; p++)
+        for (int64_t t = 0; t < lab_length(step); t++) norm[p * longest + t] = lab_norm(step, p, t);
+    return sonde_group_commit(l->hidden);
+}
 
 /* Every row of one step: histograms every second step, an event every fifth; probe 2 is not measured in step 3. */
 static inline sonde_status lab_step(lab *l, int64_t step)
@@ -90,6 +115,7 @@ static inline sonde_status lab_step(lab *l, int64_t step)
         for (int i = 0; i < LAB_PROBES * LAB_BINS; i++) counts[i] = lab_count(step, i / LAB_BINS, i % LAB_BINS);
         SONDE_TRY(sonde_group_commit(l->hist));
     }
+    SONDE_TRY(lab_hidden_step(l, step));
     if (step % 5 == 0) {
         SONDE_TRY(sonde_group_begin(l->events, step));
         *(int64_t *)sonde_group_cells(l->events, l->code) = step / 5;
@@ -111,6 +137,29 @@ static inline int64_t lab_check_rows(sonde_h5_file *f, const char *group, int64_
     CHECK(right);
     sonde_h5_value_free(&step);
     return n;
+}
+
+/* The axis that grew counts to the longest sequence, and what lies beyond a step's own is NaN. */
+static inline void lab_check_hidden(sonde_h5_file *f, int64_t rows)
+{
+    sonde_h5_value norm, time_step;
+    int64_t longest = 2;
+    bool right = true;
+    for (int64_t i = 1; i <= rows; i++) longest = lab_length(i) > longest ? lab_length(i) : longest;
+    if (!CHECK(sonde_h5_read(f, "/hidden_grad/time_step", SONDE_H5_NATURAL, NULL, NULL, &time_step) == SONDE_OK)) return;
+    int64_t n = time_step.shape[0]; /* of a run that was killed it may be longer: the row that needed it was lost */
+    for (int64_t i = 0; i < n; i++) right = right && ((int64_t *)time_step.data)[i] == i + 1;
+    CHECK(right && n >= longest);
+    sonde_h5_value_free(&time_step);
+    if (!CHECK(sonde_h5_read(f, "/hidden_grad/l2_norm", SONDE_H5_NATURAL, NULL, NULL, &norm) == SONDE_OK)) return;
+    CHECK(norm.ndim == 3 && norm.shape[0] == rows && norm.shape[1] == LAB_PROBES && norm.shape[2] == n);
+    for (int64_t i = 0; i < rows * LAB_PROBES * n; i++) {
+        int64_t t = i % n, p = i / n % LAB_PROBES, step = i / n / LAB_PROBES + 1;
+        double x = ((double *)norm.data)[i];
+        right = right && (t < lab_length(step) ? x == lab_norm(step, p, t) : isnan(x));
+    }
+    CHECK(right);
+    sonde_h5_value_free(&norm);
 }
 
 static inline void lab_check_numbers(sonde_h5_file *f, int64_t metrics, int64_t grad, int64_t hist)
@@ -156,7 +205,9 @@ static inline int64_t lab_check_file(const char *path, int64_t at_least, const c
     int64_t metrics = lab_check_rows(f, "metrics", 1, 1), grad = lab_check_rows(f, "weight_grad", 1, 1);
     int64_t hist = lab_check_rows(f, "weight_grad_hist", 1, 2);
     CHECK(lab_check_rows(f, "events", 5, 5) >= at_least / 5);
-    CHECK(metrics >= at_least && grad >= at_least && hist >= (at_least + 1) / 2);
+    int64_t hidden = lab_check_rows(f, "hidden_grad", 1, 1);
+    CHECK(metrics >= at_least && grad >= at_least && hist >= (at_least + 1) / 2 && hidden >= at_least);
+    lab_check_hidden(f, hidden);
     lab_check_numbers(f, metrics, grad, hist);
     sonde_h5_value value;
     if (CHECK(sonde_h5_read_attribute(f, "/", "status", &value) == SONDE_OK)) {

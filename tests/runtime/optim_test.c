@@ -317,11 +317,11 @@ static void hooks(void)
     int before = 0, after = 0, refused = 0;
     sonde_handle *no;
     give_gradient(p, 1, (double[]){1});
-    CHECK(sonde_optimizer_add_hook(o, true, count, &before, NULL, NULL) == SONDE_OK);
-    CHECK(sonde_optimizer_add_hook(o, false, count, &after, NULL, NULL) == SONDE_OK);
+    CHECK(sonde_optimizer_add_hook(o, SONDE_STEP_BEFORE, count, &before, NULL, NULL) == SONDE_OK);
+    CHECK(sonde_optimizer_add_hook(o, SONDE_STEP_AFTER, count, &after, NULL, NULL) == SONDE_OK);
     CHECK(sonde_optimizer_step(o) == SONDE_OK && before == 1 && after == 1);
     double value = at(p, 0);
-    CHECK(sonde_optimizer_add_hook(o, true, refuse, &refused, NULL, &no) == SONDE_OK);
+    CHECK(sonde_optimizer_add_hook(o, SONDE_STEP_READY, refuse, &refused, NULL, &no) == SONDE_OK);
     CHECK(sonde_optimizer_step(o) == SONDE_ECALLBACK && at(p, 0) == value && after == 1 && refused == 1);
     sonde_handle_remove(no);
     CHECK(sonde_optimizer_step(o) == SONDE_OK && at(p, 0) < value && refused == 1);

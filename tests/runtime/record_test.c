@@ -226,6 +226,142 @@ static void a_failed_consumer_is_reported(void)
     sonde_history_free(h);
 }
 
+/* ---- growing ------------------------------------------------------------------------------------------- */
+
+static int64_t length_of(int64_t step) { return 1 + step * 5 % 7 + step / 50 * 3; }
+
+static sonde_status grow_and_write(sonde_group *g, int axis, int norm, int64_t step)
+{
+    SONDE_TRY(sonde_group_grow(g, axis, length_of(step)));
+    SONDE_TRY(sonde_group_begin(g, step));
+    int64_t longest = sonde_group_axis_at(g, axis)->length;
+    double *cells = sonde_group_cells(g, norm);
+    for (int64_t p = 0; p < 3; p++)
+        for (int64_t t = 0; t < length_of(step); t++) cells[p * longest + t] = (double)(step * 1000 + p * 100 + t);
+    return sonde_group_commit(g);
+}
+
+static bool is_right(const double *cells, int64_t longest, int64_t step)
+{
+    bool right = true;
+    for (int64_t i = 0; i < 3 * longest; i++) {
+        int64_t p = i / longest, t = i % longest;
+        right = right && (t < length_of(step) ? cells[i] == (double)(step * 1000 + p * 100 + t) : isnan(cells[i]));
+    }
+    return right;
+}
+
+static sonde_status growing_history(sonde_history *h, sonde_group **g, int *axis, int *norm)
+{
+    int axes[2];
+    SONDE_TRY(sonde_history_group(h, g, "hidden_grad", SONDE_GROUP_PLAIN));
+    SONDE_TRY(sonde_group_axis(*g, &axes[0], "probe", 3, SONDE_CELL_TEXT, probes));
+    SONDE_TRY(sonde_group_growing_axis(*g, &axes[1], "time_step", 2));
+    SONDE_TRY(sonde_group_variable(*g, norm, "l2_norm", SONDE_CELL_F64, 2, axes, NULL, "1"));
+    *axis = axes[1];
+    return SONDE_OK;
+}
+
+static void axes_grow(void)
+{
+    sonde_history *h;
+    sonde_group *g;
+    int axis, norm;
+    CHECK(sonde_history_new(&h) == SONDE_OK && growing_history(h, &g, &axis, &norm) == SONDE_OK);
+    const sonde_record_axis *time_step = sonde_group_axis_at(g, axis);
+    CHECK(time_step->grows && time_step->length == 2 && ((int64_t *)time_step->coordinates[0].values)[1] == 2);
+    CHECK(sonde_group_coordinate(g, axis, "more", SONDE_CELL_I64, &(int64_t[]){1, 2}, NULL, NULL) == SONDE_EARG);
+    CHECK(sonde_group_grow(g, 0, 9) == SONDE_EARG && sonde_group_grow(g, 2, 9) == SONDE_EARG);
+    for (int64_t step = 1; step <= 1500; step++) CHECK(grow_and_write(g, axis, norm, step) == SONDE_OK);
+    CHECK(sonde_group_grow(g, axis, 3) == SONDE_OK && time_step->length > 90); /* never shorter */
+    bool right = true;
+    for (int64_t row = 0; row < 1500; row++) {
+        int64_t longest = sonde_group_row_length(g, axis, row);
+        right = right && longest >= length_of(row + 1) && sonde_group_row_length(g, 0, row) == 3;
+        right = right && is_right(sonde_group_read(g, norm, row), longest, row + 1);
+    }
+    CHECK(right);
+    CHECK(sonde_group_begin(g, 1) == SONDE_OK && sonde_group_grow(g, axis, 5000) == SONDE_ESTATE);
+    sonde_group_discard(g);
+    CHECK(sonde_group_row_length(g, axis, 1500) == 0);
+    CHECK(sonde_group_grow(g, axis, INT64_MAX / 4) == SONDE_ENOMEM); /* nothing has changed */
+    CHECK(grow_and_write(g, axis, norm, 1501) == SONDE_OK);
+    CHECK(is_right(sonde_group_read(g, norm, 1500), sonde_group_row_length(g, axis, 1500), 1501));
+    sonde_history_free(h);
+}
+
+typedef struct growing_consumer {
+    sonde_group *group;
+    int axis, norm;
+    atomic_bool stop, wrong;
+} growing_consumer;
+
+/* Looks at everything pending twice, with a pause in between: growing must not change what is being read. */
+static void *consume_growing(void *context)
+{
+    growing_consumer *c = context;
+    for (bool last = false; !last;) {
+        last = atomic_load(&c->stop);
+        sonde_record_run run;
+        while ((run = sonde_group_pending(c->group)).n > 0) {
+            int64_t longest = sonde_group_run_length(&run, c->axis);
+            for (int look = 0; look < 2; look++) {
+                const double *cells = sonde_group_run_cells(c->group, &run, c->norm);
+                for (int64_t i = 0; i < run.n; i++) {
+                    int64_t step = run.step[i];
+                    bool right = step == run.first + i + 1 && is_right(cells + i * 3 * longest, longest, step);
+                    if (!right) atomic_store(&c->wrong, true);
+                }
+                nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+            }
+            sonde_group_taken(c->group, run.n);
+        }
+    }
+    return NULL;
+}
+
+static void ignore_wake(void *context) { (void)context; }
+
+static void axes_grow_under_a_consumer(void)
+{
+    sonde_history *h;
+    growing_consumer c = { 0 };
+    CHECK(sonde_history_new(&h) == SONDE_OK && growing_history(h, &c.group, &c.axis, &c.norm) == SONDE_OK);
+    CHECK(sonde_history_consume(h, ignore_wake, NULL) == SONDE_OK);
+    pthread_t thread;
+    CHECK(!pthread_create(&thread, NULL, consume_growing, &c));
+    for (int64_t step = 1; step <= 3000; step++) CHECK(grow_and_write(c.group, c.axis, c.norm, step) == SONDE_OK);
+    atomic_store(&c.stop, true);
+    pthread_join(thread, NULL);
+    CHECK(!atomic_load(&c.wrong) && sonde_group_pending(c.group).n == 0);
+    sonde_history_free(h);
+}
+
+static void growing_survives_lack_of_memory(void)
+{
+    for (long n = 1; n < 80; n++) {
+        sonde_history *h;
+        sonde_group *g = NULL;
+        int axis = 0, norm = 0;
+        CHECK(sonde_history_new(&h) == SONDE_OK && growing_history(h, &g, &axis, &norm) == SONDE_OK);
+        sonde_memory_fail_at(n);
+        int64_t written = 0;
+        for (int64_t step = 1; step <= 40; step++) {
+            sonde_status status = grow_and_write(g, axis, norm, written + 1);
+            if (status == SONDE_OK) written++;
+            else CHECK(status == SONDE_ENOMEM);
+        }
+        sonde_memory_fail_at(-1);
+        bool right = written >= 39;
+        for (int64_t row = 0; row < written; row++) {
+            int64_t longest = sonde_group_row_length(g, axis, row);
+            right = right && is_right(sonde_group_read(g, norm, row), longest, row + 1);
+        }
+        CHECK(right);
+        sonde_history_free(h);
+    }
+}
+
 static void survives_lack_of_memory(void)
 {
     for (long n = 1; n < 60; n++) {
@@ -255,6 +391,9 @@ int main(void)
     CHECK_RUN(hands_rows_to_another_thread);
     CHECK_RUN(a_failed_consumer_is_reported);
     CHECK_RUN(survives_lack_of_memory);
+    CHECK_RUN(axes_grow);
+    CHECK_RUN(axes_grow_under_a_consumer);
+    CHECK_RUN(growing_survives_lack_of_memory);
     CHECK(sonde_memory().live_blocks == before);
     CHECK_END();
 }

@@ -1,13 +1,13 @@
 -- The command line: finds the command, runs it, turns what happens into an exit code. One file per command.
 --
--- Exit codes: 0 done, 1 failed, 2 wrong usage, 130 and 143 interrupted. `lua` is on the fast way: nothing is loaded for
--- it.
+-- Exit codes: 0 done, 1 failed, 2 wrong usage, 129, 130 and 143 interrupted. `lua` is on the fast way: nothing is
+-- loaded for it.
 local cli = {}
 
 -- In the order of `help`. Each is sonde.cli.<name>: a table { usage =, summary =, parser = function(parser), run =
 -- function(options) } or, without a parser, { usage =, summary =, main = function(arguments) }; both return an exit
 -- code.
-cli.commands = { "run", "peek", "list", "diagnose", "show", "recover", "lua", "help", "version" }
+cli.commands = { "run", "peek", "list", "diagnose", "show", "diff", "check", "recover", "lua", "help", "version" }
 
 local function find(name)
   for _, command in ipairs(cli.commands) do

@@ -8,7 +8,7 @@ local names = { "batch_size", "shuffle", "drop_last", "epochs", "steps", "genera
 local function check_count(opts, name, least)
   local value = opts[name]
   if value ~= nil and (math.type(value) ~= "integer" or value < least) then
-    fail("batches: %s must be an integer of at least %d, got %s", name, least, tostring(value))
+    fail("batches: %s must be an integer of at least %d, got %s", name, least, value)
   end
 end
 
@@ -18,7 +18,13 @@ end
 -- loops; augmented samples are drawn anew for each batch, and this is how they differ from loop to loop. The iterator's
 -- third value is the epoch, from 1.
 return function(dataset, opts)
+  if type(dataset) ~= "table" or type(dataset.batch) ~= "function" then
+    fail("batches: expected a Dataset, got %s", dataset)
+  end
   opts = suggest.check_options("batches", opts, names)
+  if opts.generator ~= nil and getmetatable(opts.generator) ~= "Generator" then
+    fail("batches: expected a Generator as generator, got %s", opts.generator)
+  end
   for name, least in pairs { batch_size = 1, epochs = 1, steps = 1, skip = 0, after = 0 } do
     check_count(opts, name, least)
   end

@@ -96,6 +96,12 @@ local function sample_of(x, y) return x, #y:shape() == 0 and y:item() or y end
 -- order: an int64 tensor of positions 1..#d. draw: the number of this batch since the training began, from which
 -- augmented samples are drawn (default 0).
 function methods.batch(d, order, first, count, draw)
+  if order ~= nil and getmetatable(order) ~= "Tensor" then
+    fail("batch: order is an int64 tensor of positions or nil, got %s", order)
+  end
+  if math.type(first) ~= "integer" or math.type(count) ~= "integer" then
+    fail("batch: expected the first position and how many, two integers; got %s and %s", first, count)
+  end
   if d._fetch then return d._fetch(d._base, order, first, count, draw) end
   local rows = d._rows
   if rows and order then
@@ -109,7 +115,7 @@ end
 -- Sample i: its input and its target, the latter a number if targets have no axes of their own.
 function methods.get(d, i)
   if math.type(i) ~= "integer" or i < 1 or i > d._n then
-    fail("sample %s asked for, there are 1 to %d", tostring(i), d._n)
+    fail("sample %s asked for, there are 1 to %d", i, d._n)
   end
   if d._fn then return d._fn(d._base:get(i)) end
   local x, y = methods.batch(d, nil, i, 1)
@@ -123,8 +129,11 @@ function methods.subset(d, positions)
     positions = core.tensor.arange(1, positions + 1)
   elseif type(positions) == "table" then
     positions = core.tensor(positions, { dtype = "int64" })
-  elseif type(positions) ~= "userdata" then
-    fail("subset: expected a number of samples or a list of positions, got %s", type(positions))
+  elseif getmetatable(positions) ~= "Tensor" then
+    fail("subset: expected a number of samples or a list of positions, got %s", positions)
+  end
+  if positions.dtype ~= "int64" or positions.ndim ~= 1 then
+    fail("subset: positions are an int64 tensor with one axis, got %s with %d", positions.dtype, positions.ndim)
   end
   local n = #positions
   if n == 0 then fail("subset: at least one position is needed") end

@@ -32,6 +32,7 @@ end
 -- The folder that holds `name` or `name`.gz of a known data set: `dir` if given, else a data folder or its subfolder
 -- `set`, else `installed`. Returns folder and the file's name, or nil and the folders looked at.
 function find.set(set, name, installed, dir)
+  if dir ~= nil and type(dir) ~= "string" then fail("data.%s: dir is the path of a folder, got %s", set, dir) end
   local folders = { dir }
   if not dir then
     for _, folder in ipairs(search_path()) do

@@ -125,7 +125,7 @@ end
 function images.sequential_images(opts)
   opts = suggest.check_options("data.sequential_images", opts, { "images", "permuted", "seed", "split", "normalize" })
   local given, seed = opts.images, opts.seed or 1
-  if not math.tointeger(seed) then fail("data.sequential_images: seed must be an integer, got %s", tostring(seed)) end
+  if not math.tointeger(seed) then fail("data.sequential_images: seed must be an integer, got %s", seed) end
   if given ~= nil and (opts.split ~= nil or opts.normalize ~= nil) then
     fail("data.sequential_images: split and normalize belong to Fashion-MNIST; images were given")
   elseif given ~= nil and getmetatable(given) ~= Dataset then

@@ -2,6 +2,7 @@
 -- cannot be read.
 local core = require "sonde.core"
 local fail = require "sonde.fail"
+local receiver = require "sonde.receiver"
 local suggest = require "sonde.suggest"
 local find = require "sonde.data.find"
 local targets = require "sonde.data.targets"
@@ -17,15 +18,16 @@ local data = {
   one_hot = require "sonde.data.transform".one_hot,
 }
 require "sonde.data.split"
+receiver("Dataset", Dataset.methods, function(value) return getmetatable(value) == Dataset end)
 for _, family in ipairs { "images", "tasks" } do
   for name, make in pairs(require("sonde.data." .. family)) do data[name] = make end
 end
 
 -- data.tensors { x, y, labels_from = 1 }: rows of x and of y are samples; y int64 is labels, counted from labels_from.
 function data.tensors(opts)
-  suggest.check_options("data.tensors", opts, { 1, 2, "labels_from" })
+  opts = suggest.check_options("data.tensors", opts, { 1, 2, "labels_from" })
   local x, y = opts[1], opts[2]
-  if type(x) ~= "userdata" or type(y) ~= "userdata" then
+  if getmetatable(x) ~= "Tensor" or getmetatable(y) ~= "Tensor" then
     fail("data.tensors: expected { inputs, targets }, two tensors; got %s and %s", type(x), type(y))
   end
   return Dataset.new(x:detach():contiguous(), targets("data.tensors", y, opts.labels_from))

@@ -6,7 +6,7 @@ local methods = require "sonde.data.dataset".methods
 
 local function check_seed(where, seed)
   seed = seed == nil and 1 or seed
-  return math.tointeger(seed) or fail("%s: seed must be an integer, got %s", where, tostring(seed))
+  return math.tointeger(seed) or fail("%s: seed must be an integer, got %s", where, seed)
 end
 
 -- The same samples in a random order, drawn by `seed` (default 1) alone. (batches shuffle by themselves.)
@@ -55,7 +55,7 @@ end
 -- { seed = 1, stratified = false }: stratified gives both parts every class in the same proportion.
 function methods.split(d, share, options)
   if type(share) ~= "number" or not (share > 0 and share < 1) then
-    fail("split: expected a share between 0 and 1, got %s", tostring(share))
+    fail("split: expected a share between 0 and 1, got %s", share)
   end
   if type(options) ~= "table" then options = { seed = options } end
   suggest.check_options("split", options, { "seed", "stratified" })

@@ -83,7 +83,7 @@ local function check_count(where, opts, name, default)
   local value = opts[name]
   if value == nil then return default end
   if math.type(value) ~= "integer" or value < 1 then
-    fail("bad argument '%s' to %s: expected an integer of at least 1, got %s", name, where, tostring(value))
+    fail("bad argument '%s' to %s: expected an integer of at least 1, got %s", name, where, value)
   end
   return value
 end

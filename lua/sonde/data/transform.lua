@@ -96,7 +96,7 @@ function transform.one_hot(labels, classes)
   local least, most = flat:min():item(), flat:max():item()
   classes = classes == nil and most or classes
   if math.type(classes) ~= "integer" or classes < 1 then
-    fail("one_hot: classes must be an integer of at least 1, got %s", tostring(classes))
+    fail("one_hot: classes must be an integer of at least 1, got %s", classes)
   end
   if least < 1 or most > classes then
     fail("one_hot: label %d, expected 1 to %d%s", least < 1 and least or most, classes,
@@ -130,11 +130,11 @@ function methods.augment(d, options)
   options = suggest.check_options("augment", options, { "shift", "flip", "fill", "seed" })
   local shift, flip, fill, seed = options.shift or 0, options.flip or false, options.fill or 0, options.seed
   if math.type(shift) ~= "integer" or shift < 0 then
-    fail("augment: shift must be an integer of at least 0, got %s", tostring(shift))
+    fail("augment: shift must be an integer of at least 0, got %s", shift)
   end
-  if type(flip) ~= "boolean" then fail("augment: flip must be true or false, got %s", tostring(flip)) end
+  if type(flip) ~= "boolean" then fail("augment: flip must be true or false, got %s", flip) end
   if type(fill) ~= "number" then fail("augment: fill must be a number, got %s", type(fill)) end
-  if seed ~= nil and not math.tointeger(seed) then fail("augment: seed must be an integer, got %s", tostring(seed)) end
+  if seed ~= nil and not math.tointeger(seed) then fail("augment: seed must be an integer, got %s", seed) end
   local stream = seed and core.random.stream(seed, "data.augment") or core.random.current():derive "data.augment"
   local function fetch(base, order, first, count, draw)
     local x, y = base:batch(order, first, count, draw)

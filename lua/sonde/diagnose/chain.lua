@@ -33,4 +33,18 @@ function chain.networks(groups)
   return networks
 end
 
+-- The weight matrices that the optimiser moves: lists of { index = along the probe axis of /weight, name =, gradient =
+-- its index in /weight_grad }. Biases and gains are none: they start at zero or one and tell nothing by their ratio.
+function chain.matrices(groups)
+  local group, gradients, list = groups.weight or {}, {}, {}
+  for i, name in ipairs(groups.weight_grad and groups.weight_grad.probe or {}) do gradients[name] = i end
+  for i, role in ipairs(group.role or {}) do
+    local is_gain = group.module[i]:find("Norm", 1, true)
+    if role:find("weight", 1, true) and not is_gain then
+      list[#list + 1] = { index = i, name = group.probe[i], gradient = gradients[group.probe[i]] }
+    end
+  end
+  return list
+end
+
 return chain

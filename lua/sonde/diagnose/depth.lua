@@ -59,11 +59,9 @@ local function factors_of(network, places, norms)
   return parts, worst, counts
 end
 
-local function remember(self, row, kind, logs, places, total, slope)
+local function remember(self, kind, here)
   local old = self.worst[kind]
-  if old and math.abs(old.total) >= math.abs(total) then return end
-  self.worst[kind] = { step = row.step, logs = logs, places = places, total = total, slope = slope,
-                       norms = row.activation_grad.l2_norm }
+  if not old or math.abs(old.total) < math.abs(here.total) then self.worst[kind] = here end
 end
 
 function Depth:feed(row)
@@ -78,8 +76,10 @@ function Depth:feed(row)
   local growth = math.max(total / limits.exploding_total,
     math.min(total / limits.exploding_decades, slope / limits.exploding_slope))
   self.exploding:feed(row.step, growth)
-  if -total >= limits.vanishing_decades then remember(self, row, "vanishing", logs, places, total, slope) end
-  if growth >= 1 then remember(self, row, "exploding", logs, places, total, slope) end
+  local here = { step = row.step, logs = logs, places = places, total = total, slope = slope, norms = norms }
+  if -total >= limits.vanishing_decades then remember(self, "vanishing", here) end
+  if growth >= 1 then remember(self, "exploding", here) end
+  if not self.first_step then self.first_step, self.began_exploding = row.step, growth >= 1 and here or nil end
 end
 
 -- Layers whose gradient is two decades or more beyond that of the highest.
@@ -93,8 +93,7 @@ local function layers_of(network, worst, limit)
   return names
 end
 
-local function finding(self, kind, latch, share)
-  local since, worst = latch:verdict(share), self.worst[kind]
+local function finding(self, kind, since, worst)
   if not since or not worst then return nil end
   local network = self.network
   local parts, module, counts = factors_of(network, worst.places, worst.norms)
@@ -105,13 +104,23 @@ local function finding(self, kind, latch, share)
     smallest = 10 ^ math.min(table.unpack(worst.logs)), largest = 10 ^ math.max(table.unpack(worst.logs)),
   }
   return { pathology = kind .. "_gradient", severity = math.min(1, math.abs(worst.total) / 8), since_step = since,
-           layers = layers_of(network, worst, 2), evidence = evidence, counts = counts, worst = module }
+           layers = layers_of(network, worst, 2), evidence = evidence, counts = counts, worst = module,
+           from_the_start = since == self.first_step }
 end
 
+-- A gradient that explodes at the initial weights may end that in its first steps, having thrown the network out: such
+-- a finding is marked `brief`.
 function Depth:findings(share)
-  local found = {}
-  found[#found + 1] = finding(self, "vanishing", self.vanishing, share)
-  found[#found + 1] = finding(self, "exploding", self.exploding, share)
+  local found, exploding = {}, self.exploding:verdict(share)
+  local vanishing = self.vanishing:verdict(share)
+    or self.vanishing:verdict_from_the_start(share and self.limits.delay_share)
+  found[1] = finding(self, "vanishing", vanishing, self.worst.vanishing)
+  if exploding then
+    found[#found + 1] = finding(self, "exploding", exploding, self.worst.exploding)
+  elseif self.began_exploding then
+    found[#found + 1] = finding(self, "exploding", self.first_step, self.began_exploding)
+    found[#found].brief = true
+  end
   return found
 end
 

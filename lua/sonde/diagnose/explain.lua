@@ -106,18 +106,4 @@ function explain.unbalanced_updates(finding)
     { "per_layer_lr", "adam", "batch_norm" }
 end
 
-function explain.vanishing_through_time(finding)
-  local evidence = finding.evidence
-  return ("what the state knew is down to a thousandth after %s steps, in sequences of %d: each step multiplies the "
-    .. "memory by %s"):format(text.number(evidence.memory_horizon), evidence.length,
-    text.number(10 ^ evidence.decades_per_step)), { "lstm", "gru", "forget_bias", "orthogonal_recurrence" }
-end
-
-function explain.exploding_through_time(finding)
-  local evidence = finding.evidence
-  return ("each time step multiplies the gradient by %s: over %d of them it grows by %s decades"):format(
-    text.number(10 ^ evidence.decades_per_step), evidence.length, text.number(evidence.growth_decades)),
-    { "clip_norm", "orthogonal_recurrence", "lstm" }
-end
-
 return explain

@@ -13,15 +13,17 @@ function Growth.new(groups, thresholds)
                         latch = Latch.new { on = on, off = on / 2, hold = thresholds.hold } }, Growth)
 end
 
--- The usual size so far: the larger of the first rows' median and the last hundred rows'.
+-- The usual size so far: the larger of the first rows' median and the last hundred rows'; among the first rows the
+-- largest, as one alone may be of a batch that happens to fit.
 local function usual(self)
+  if #self.first > 0 and #self.first < first_rows then return math.max(table.unpack(self.first)) end
   local first, past = statistics.median(self.first), statistics.median(self.past)
   return first and math.max(first, past or first)
 end
 
 local function is_gradient_free(norm) return norm == nil or norm ~= norm or norm == 0 end
 
--- Decades by which this row's gradient norm exceeds the usual; nil if that cannot be told yet.
+-- Decades by which this row's gradient norm exceeds the usual; nil if that cannot be told.
 local function excess(self, norm)
   local reference = usual(self)
   if is_gradient_free(norm) or not reference then return nil end
@@ -34,6 +36,17 @@ local function learn(self, norm)
   if #self.first < first_rows then self.first[#self.first + 1] = norm end
   self.turn = self.turn % window + 1
   self.past[self.turn] = norm
+end
+
+-- Decades by which the largest layer's output outgrew the row before; for a row whose gradient is not finite.
+local function forward_growth(self, row)
+  local largest
+  for _, norm in ipairs(row.activation and row.activation.l2_norm or {}) do
+    if statistics.is_finite(norm) then largest = math.max(largest or 0, norm) end
+  end
+  local before = self.forward
+  self.forward = largest
+  return largest and before and before > 0 and largest > 0 and math.log(largest / before, 10) or nil
 end
 
 local function gradient_norm(row)
@@ -76,24 +89,27 @@ end
 
 function Growth:feed(row)
   local overflow = not self.overflow.step and find_overflow(self, row)
+  if self.overflow.step and not overflow then return end
+  local norm = gradient_norm(row)
+  local grown = forward_growth(self, row)
+  -- An infinite norm in the row of the first overflow tells of that, not of growth: the forward pass may.
+  local decades = excess(self, norm)
+  if overflow and not statistics.is_finite(norm) then decades = grown end
+  self.latch:feed(row.step, decades)
+  if decades and decades > (self.most or 0) then self.most = decades end
   if overflow then
     overflow.step = row.step
     self.overflow = overflow
     -- What grew without end on the way here has exploded, however few rows that took.
     if self.latch.streak > 0 and not self.latch.active then self.exploded = self.latch.streak_from end
   end
-  if self.overflow.step then return end
-  local norm = gradient_norm(row)
-  local decades = excess(self, norm)
-  self.latch:feed(row.step, decades)
-  if decades and decades > (self.most or 0) then self.most = decades end
-  if not (decades and decades >= self.latch.on) then learn(self, norm) end
+  if #self.first < first_rows or not (decades and decades >= self.latch.on) then learn(self, norm) end
 end
 
 function Growth:findings(share)
   local found = {}
   local since = self.latch:verdict(share) or self.exploded
-    or self.overflow.step and self.latch.longest > 0 and self.latch.longest_since
+    or self.overflow.step and self.latch:since()
   if since then
     found[1] = { pathology = "exploding_gradient", layers = {}, since_step = since,
                  severity = math.min(1, self.most / 6),

@@ -9,7 +9,7 @@ local diagnose = {}
 
 diagnose.pathologies = {
   "vanishing_gradient", "exploding_gradient", "numeric_overflow", "dead_units", "saturated_units", "slow_progress",
-  "vanishing_through_time", "exploding_through_time", "unbalanced_updates",
+  "unbalanced_updates",
 }
 diagnose.thresholds = require "sonde.diagnose.thresholds"
 
@@ -43,10 +43,9 @@ function diagnose.new(groups, thresholds)
     end
   end
   self.growth = require "sonde.diagnose.growth".new(groups, limits)
-  self.progress = require "sonde.diagnose.progress".new(limits)
+  self.progress = require "sonde.diagnose.progress".new(groups, limits)
   if groups.activation then self.units = require "sonde.diagnose.units".new(groups, limits) end
   if groups.weight then self.updates = require "sonde.diagnose.updates".new(groups, limits) end
-  if groups.hidden_jacobian then self.time = require "sonde.diagnose.time".new(groups, limits) end
   return self
 end
 
@@ -56,7 +55,7 @@ function Diagnosis:feed(row)
   for _, depth in ipairs(self.depths) do depth:feed(row) end
   self.growth:feed(row)
   self.progress:feed(row)
-  for _, detector in ipairs { "units", "updates", "time" } do
+  for _, detector in ipairs { "units", "updates" } do
     if self[detector] then self[detector]:feed(row) end
   end
 end
@@ -77,19 +76,27 @@ local function activation_of(network)
   return best
 end
 
--- A symptom that another finding explains is not named beside it: updates and progress follow the gradient; a gradient
--- that is exactly zero below dead units has not vanished over depth; units that get the same input for every sample,
--- because the signal shrinks as the gradient does, are not what is wrong.
+-- A symptom that another finding explains is not named beside it: updates and progress follow the gradient and its
+-- way through the units; a gradient that is exactly zero below dead units has not vanished over depth, nor has one that
+-- was lost when units saturated; units that get the same input for every sample, because the signal shrinks as the
+-- gradient does, are not what is wrong. A brief explosion at the start is named if something came of it.
 local function without_consequences(findings)
   local there = {}
   for _, finding in ipairs(findings) do there[finding.pathology] = finding end
-  local flow = there.vanishing_gradient or there.exploding_gradient or there.numeric_overflow
+  local dead, saturated, vanishing = there.dead_units, there.saturated_units, there.vanishing_gradient
+  local underflowed = vanishing and vanishing.evidence.smallest < 1e-45
+  local harm = vanishing or there.numeric_overflow or dead or saturated
+  local brief = there.exploding_gradient and there.exploding_gradient.brief
+  local flow = harm or there.exploding_gradient and not brief
   local kept = {}
   for _, finding in ipairs(findings) do
     local name = finding.pathology
     local explained = (name == "slow_progress" and #findings > 1) or (name == "unbalanced_updates" and flow)
-      or (name == "vanishing_gradient" and there.dead_units and finding.evidence.smallest < 1e-45)
-      or (name == "dead_units" and finding.collapsed and there.vanishing_gradient)
+      or (name == "vanishing_gradient" and dead and underflowed)
+      or (name == "vanishing_gradient" and saturated and not finding.from_the_start
+          and finding.since_step >= saturated.since_step)
+      or (name == "dead_units" and finding.collapsed and vanishing and not underflowed)
+      or (finding.brief and not harm)
     if not explained then kept[#kept + 1] = finding end
   end
   return kept
@@ -110,7 +117,6 @@ function Diagnosis:findings(ended)
     if not over_depth[finding.pathology] then found[#found + 1] = finding end
   end
   if self.units then append(found, self.units:findings(share, self.progress:stalled())) end
-  if self.time then append(found, self.time:findings(share, self.progress:state())) end
   if self.updates then append(found, self.updates:findings(share)) end
   append(found, self.progress:findings(share))
   local kept, order = without_consequences(found), {}
@@ -133,11 +139,11 @@ function diagnose.file(path, options)
   local opened, message, code = require "sonde.diagnose.source".open(path)
   if not opened then return nil, message, code end
   local diagnosis = diagnose.new(opened.groups, given.thresholds)
-  local rows, last = 0, nil
+  local rows, last, steps = 0, nil, 0
   local ok, trouble = pcall(function()
     for row in opened.rows() do
       diagnosis:feed(row)
-      rows = rows + 1
+      rows, steps = rows + 1, row.step
       if row.activation_grad then last = row end
     end
   end)
@@ -146,7 +152,7 @@ function diagnose.file(path, options)
   if rows == 0 then return nil, path .. " holds no measured step", "EFORMAT" end
   local findings = diagnosis:findings(true)
   return { file = path, healthy = #findings == 0, findings = findings, attributes = opened.attributes,
-           groups = opened.groups, last = last }
+           groups = opened.groups, last = last, n_steps = steps }
 end
 
 return diagnose

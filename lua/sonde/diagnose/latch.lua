@@ -6,13 +6,14 @@ Latch.__index = Latch
 -- limits: { on =, off =, hold = } (hold: 3 rows)
 function Latch.new(limits)
   return setmetatable({ on = limits.on, off = limits.off, hold = limits.hold or 3, rows = 0, active_rows = 0,
-                        streak = 0, longest = 0 }, Latch)
+                        streak = 0, episodes = {} }, Latch)
 end
 
 local function begin(self)
-  self.since, self.streak, self.length = self.streak_from, 0, self.streak
-  self.active_rows = self.active_rows + self.length
-  self.active = true
+  local from = self.rows - self.streak + 1
+  self.episodes[#self.episodes + 1] = { since = self.streak_from, row = from, held_before = self.active_rows }
+  self.active_rows = self.active_rows + self.streak
+  self.active, self.last_row, self.streak = true, self.rows, 0
 end
 
 -- One row; value: the measure, the larger the worse, or nil. Returns true when the condition begins in this row.
@@ -28,24 +29,37 @@ function Latch:feed(step, value)
     self.streak = self.streak + 1
     if self.streak < self.hold then return false end
     begin(self)
-  else
-    self.length, self.active_rows = self.length + 1, self.active_rows + 1
-    self.streak = value < self.off and self.streak + 1 or 0
-    if self.streak >= self.hold then
-      self.active, self.streak = false, 0
-    end
+    return true
   end
-  if self.length > self.longest then self.longest, self.longest_since = self.length, self.since end
-  return self.active and self.length == self.hold
+  self.active_rows, self.last_row = self.active_rows + 1, self.rows
+  self.streak = value < self.off and self.streak + 1 or 0
+  if self.streak >= self.hold then
+    self.active, self.streak = false, 0
+  end
+  return false
+end
+
+-- The step since when, if the condition ever held: the earliest from which on it held for half of the rows to its last.
+function Latch:since()
+  for _, episode in ipairs(self.episodes) do
+    local held, rows = self.active_rows - episode.held_before, self.last_row - episode.row + 1
+    if held >= rows / 2 then return episode.since end
+  end
 end
 
 -- The step since when, if the condition holds now. Else, of a run that has ended, if it held for at least `share` of
 -- the rows; a run shorter than `hold` is judged by the rows it has. share = nil: the run goes on.
 function Latch:verdict(share)
-  if self.active then return self.since end
+  if self.active then return self:since() end
   if not share then return nil end
   if self.streak > 0 and self.streak == self.rows then return self.streak_from end
-  if self.rows > 0 and self.active_rows >= share * self.rows and self.longest > 0 then return self.longest_since end
+  if self.rows > 0 and self.active_rows >= share * self.rows then return self:since() end
+end
+
+-- The same for a condition that held from the first row on.
+function Latch:verdict_from_the_start(share)
+  local first = self.episodes[1]
+  return first and first.row == 1 and share and self.active_rows >= share * self.rows and first.since or nil
 end
 
 return Latch

@@ -1,5 +1,8 @@
 -- Slow progress: the loss has not fallen from its first rows and is not falling now, though the gradient has not become
--- smaller either. A run that has converged differs in the last point, a plateau that ends in the second.
+-- smaller either and the outputs do not fit the targets. A run that has converged differs in the last two points, also
+-- if it began so, and a plateau that ends in the second. Or: the weights have hardly moved, and a
+-- noisy loss says little else.
+local chain = require "sonde.diagnose.chain"
 local statistics = require "sonde.diagnose.statistics"
 
 local Progress = {}
@@ -7,8 +10,38 @@ Progress.__index = Progress
 
 local fewest, fewest_live = 20, 200 -- rows: fewer have had no time to progress
 
-function Progress.new(thresholds)
-  return setmetatable({ limits = thresholds, steps = {}, losses = {}, norms = {} }, Progress)
+function Progress.new(groups, thresholds)
+  local gradients, activations, output = groups.activation_grad, groups.activation, nil
+  if gradients and activations then
+    output = { gradient = #gradients.probe }
+    for i, name in ipairs(activations.probe) do
+      if name == gradients.probe[output.gradient] then output.activation = i end
+    end
+  end
+  return setmetatable({ limits = thresholds, steps = {}, losses = {}, norms = {}, output = output,
+                        fitted_rows = {}, matrices = chain.matrices(groups), path = 0, measured_steps = 0 }, Progress)
+end
+
+-- Does the loss hang on the outputs z so finely that they must fit the targets already? |z| |dLoss/dz| / loss has no
+-- scale: it is at most 2 for squares and about 1 for cross-entropy where outputs and targets have nothing in common,
+-- and grows as one over the relative error.
+local function is_fitted(self, row)
+  local output, loss = self.output, row.metrics.loss
+  local z = output and row.activation and row.activation.l2_norm and row.activation.l2_norm[output.activation]
+  local gradient = z and row.activation_grad and row.activation_grad.l2_norm[output.gradient]
+  return gradient ~= nil and loss > 0 and z * gradient / loss > self.limits.fitted
+end
+
+-- Adds to the path of the middle weight matrix, in units of its size; a row stands for the `steps` up to it.
+local function follow(self, row, steps)
+  local ratios, finite = row.weight and row.weight.update_ratio, {}
+  for _, matrix in ipairs(ratios and self.matrices or {}) do
+    local ratio = ratios[matrix.index]
+    if statistics.is_finite(ratio) then finite[#finite + 1] = ratio end
+  end
+  local middle = statistics.median(finite)
+  if not middle then return end
+  self.path, self.measured_steps = self.path + middle * steps, self.measured_steps + steps
 end
 
 function Progress:feed(row)
@@ -18,6 +51,9 @@ function Progress:feed(row)
   self.known = nil
   self.steps[n], self.losses[n] = row.step, metrics.loss
   self.norms[n] = statistics.is_finite(metrics.grad_norm) and metrics.grad_norm or 0
+  row.fitted = is_fitted(self, row)
+  self.fitted_rows[n] = row.fitted and 1 or 0
+  follow(self, row, row.step - (self.steps[n - 1] or row.step - 1))
 end
 
 local function part(list, from, to)
@@ -25,16 +61,19 @@ local function part(list, from, to)
   return table.move(list, math.max(1, math.ceil(from * n)), math.ceil(to * n), 1, {})
 end
 
--- Half the distance between the quartiles of the loss: how far single rows scatter.
+-- Standard deviation of single rows, from the distance between the quartiles of a normal distribution.
 local function scatter(list)
   local sorted = table.move(list, 1, #list, 1, {})
   table.sort(sorted)
-  return (sorted[math.ceil(0.75 * #sorted)] - sorted[math.ceil(0.25 * #sorted)]) / 2
+  return (sorted[math.ceil(0.75 * #sorted)] - sorted[math.ceil(0.25 * #sorted)]) / 1.349
 end
 
+-- Two standard errors of the difference of two medians, 1.2533 s / sqrt(n) each: what chance may make of it.
+local function by_chance(s, n1, n2) return 2 * 1.2533 * s * math.sqrt(1 / n1 + 1 / n2) end
+
 -- { first =, last = } levels of the loss; { fell =, falling = } from the first rows to the last and lately, as shares;
--- { fell_by_chance =, falling_by_chance = }: twice what the scatter of single rows makes of these. nil for runs too
--- short to tell.
+-- { fell_by_chance =, falling_by_chance = }: what the scatter of single rows may make of these. nil for runs too short
+-- to tell.
 function Progress:state()
   if self.known ~= nil then return self.known or nil end
   self.known = false
@@ -49,28 +88,36 @@ function Progress:state()
   self.known = {
     first = first, last = last, fell = (first - last) / scale,
     falling = (statistics.median(before) - last) / scale,
-    fell_by_chance = 2 * scatter_here * math.sqrt(1 / n_head + 1 / #tail),
-    falling_by_chance = 2 * scatter_here * math.sqrt(2 / #tail),
+    fell_by_chance = by_chance(scatter_here, n_head, #tail),
+    falling_by_chance = by_chance(scatter_here, #before, #tail),
     gradient = gradient_first > 0 and statistics.median(part(self.norms, 0.8, 1)) / gradient_first or nil,
   }
   return self.known
 end
 
--- Neither fallen nor falling.
+-- Neither fallen nor falling. A large fall is believed even where the loss scatters more, but of weights that stayed
+-- where they were a fall has to be twice as clear.
 function Progress:stalled()
   local state = self:state()
   if not state then return false end
-  local share = self.limits.progress_share
-  return state.fell < math.max(share, state.fell_by_chance)
-    and state.falling < math.max(share / 2, state.falling_by_chance)
+  local stayed = self.measured_steps > 0 and self.path < self.limits.moved
+  local share, doubt = self.limits.progress_share, self.limits.progress_doubt
+  local function by_chance_at_most(least, chance)
+    return stayed and 2 * math.max(least, chance) or math.max(least, math.min(doubt, chance))
+  end
+  return state.fell < by_chance_at_most(share, state.fell_by_chance)
+    and state.falling < by_chance_at_most(share / 2, state.falling_by_chance)
 end
 
 function Progress:findings(share)
   local state = self:state()
   if not state or not self:stalled() or (not share and #self.losses < fewest_live) then return {} end
-  if state.gradient and state.gradient < 0.1 then return {} end -- nothing left to learn
+  local nothing_left = state.gradient and state.gradient < 0.1
+    or statistics.mean(part(self.fitted_rows, 0.8, 1)) > 0.5
+  if nothing_left then return {} end
   return { { pathology = "slow_progress", since_step = self.steps[1], layers = {}, severity = 0.5,
-             evidence = { first_loss = state.first, last_loss = state.last, fell = state.fell } } }
+             evidence = { first_loss = state.first, last_loss = state.last, fell = state.fell,
+                          update_ratio = self.measured_steps > 0 and self.path / self.measured_steps or nil } } }
 end
 
 return Progress

@@ -9,8 +9,6 @@ local titles = {
   dead_units = "Units are dead",
   saturated_units = "Units are saturated",
   slow_progress = "The training makes no progress",
-  vanishing_through_time = "The memory vanishes through time",
-  exploding_through_time = "The gradient explodes through time",
   unbalanced_updates = "Some weights move far faster or slower than the others",
 }
 
@@ -22,8 +20,6 @@ local lessons = {
   dead_units = "A unit whose activation is flat for every input passes no gradient, so nothing can bring it back.",
   saturated_units = "On the flat ends of a bounded activation the slope is almost zero, and so the gradient.",
   slow_progress = "The loss should fall by more than its own scatter over a run.",
-  vanishing_through_time = "A recurrent network learns only from what its state, and so its gradient, still holds.",
-  exploding_through_time = "The same matrix is applied at every time step: a factor above one grows without end.",
   unbalanced_updates = "As a rule of thumb each matrix moves by about a thousandth of its size per step.",
 }
 
@@ -72,9 +68,13 @@ end
 return function(report)
   local lines = {}
   local about = report.attributes
-  lines[1] = ("%s: %s, %s steps, %s"):format(report.file, about.name ~= "" and about.name or "a run", about.n_steps,
-    report.healthy and "healthy: nothing wrong was found" or #report.findings == 1 and "one finding"
+  local steps = math.max(math.tointeger(about.n_steps) or 0, report.n_steps)
+  lines[1] = ("%s: run '%s', %d steps, %s"):format(report.file, about.name or "", steps,
+    report.healthy and "nothing wrong was found" or #report.findings == 1 and "one finding"
     or #report.findings .. " findings")
+  if about.status == "failed" then
+    lines[2] = ("The run itself failed: %s. What follows is of the steps before."):format(about.error)
+  end
   for _, finding in ipairs(report.findings) do
     lines[#lines + 1] = ""
     finding_lines(finding, lines)

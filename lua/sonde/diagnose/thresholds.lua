@@ -4,24 +4,35 @@ return {
   -- Decades the gradient loses between the upper and the lower hidden layers. Two: the lower layers learn a hundred
   -- times more slowly. Glorot's tanh nets lose half a decade in ten layers and train; 0.24 per layer (sigmoid) takes
   -- four layers to get here.
-  vanishing_decades = 2.0,
-  -- The same upwards; either with this slope per layer or so much in all. Batch normalisation alone gives 0.083
-  -- decades per ReLU layer at the start (sqrt(pi/(pi - 1)); Yang et al. 2019) and trains up to some forty layers.
-  exploding_decades = 2.0, exploding_slope = 0.1, exploding_total = 3.5,
+  -- From the first row on it counts if it delayed a tenth of the run (P31 of Xavier's weights under ReLU: some escape).
+  vanishing_decades = 2.0, delay_share = 0.1,
+  -- The same upwards, from a factor of 70 (AUTOTRAINER) with this slope per layer, or so much in all. Batch
+  -- normalisation alone gives 0.083 decades per ReLU layer at the start (sqrt(pi/(pi - 1)); Yang et al. 2019) and
+  -- trains up to some forty layers.
+  exploding_decades = 1.85, exploding_slope = 0.1, exploding_total = 3.5,
   -- Factor by which the norm of the gradient exceeds both its first rows' and its usual size.
   exploding_growth = 100.0,
-  -- Share of a layer's units without any slope over 2000 samples: SageMaker Debugger's rule "more than half".
-  dead_share = 0.5,
-  -- Share of outputs with less than 5 % of the largest slope; or: slope_rms down to this share of the largest slope
-  -- and to half of the run's first row while the loss stands still (Glorot & Bengio 2010, figure 2).
-  saturated_share = 0.5, saturated_slope = 0.3, saturated_fall = 0.5,
-  -- Share by which the loss must have fallen from its first rows, or be falling still, to count as progress.
-  progress_share = 0.03,
+  -- Share of a layer's units without any slope over 2000 samples: SageMaker Debugger's rule "more than half" for layers
+  -- that began so or in a run that stands still; AUTOTRAINER's 70 % for one that became so while the loss fell.
+  dead_share = 0.5, dead_at_work = 0.7,
+  -- Share of outputs with less than 5 % of the largest slope: SageMaker Debugger's rule for layers that began so or
+  -- in a run that stands still. A layer that drifted there while the loss fell is at work until three quarters of it
+  -- are flat.
+  -- Not where slope_rms is above open_slope: ReLU6 is flat on half of its line by design and lets enough pass.
+  saturated_share = 0.5, saturated_at_work = 0.75, open_slope = 0.5,
+  -- Or: slope_rms down to this share of the largest slope and half of the run's first row while the loss stands still
+  -- or the layer answers every sample alike (sample_cosine above 0.9). In Glorot & Bengio 2010, figure 2, the top layer
+  -- sinks to a mean activation below 0.1, so to a slope below 0.4, and no unit comes down to 5 %.
+  saturated_slope = 0.4, saturated_fall = 0.5,
+  -- Share by which the loss must have fallen from its first rows, or be falling still, to count as progress; in a loss
+  -- that scatters more than this, twice the standard error, but a tenth is always progress. Where the outputs change
+  -- the loss by more than this factor of their own relative change, they fit the targets, whatever the scale of either
+  -- (to a fifth for squares, logits of four and right for cross-entropy): nothing is left to learn.
+  progress_share = 0.03, progress_doubt = 0.1, fitted = 10.0,
+  -- Way that the middle weight matrix went in the whole run, in units of its size: less hardly changes what it does.
+  moved = 1e-3,
   -- Decades between the relative updates of one weight matrix and the middle of all (rule of thumb: 1e-3 for each).
   unbalanced_decades = 2.0,
-  -- Through time: the memory horizon (steps until the Jacobian is down to 1e-3) as a share of the sequence; decades
-  -- of growth over the sequence.
-  memory_share = 0.5, growth_decades = 3.0,
   -- Hysteresis: a condition begins after so many rows, and counts in the end if it held for so much of the run.
   hold = 3, share = 0.25,
 }

@@ -16,19 +16,23 @@ function Units.new(groups, thresholds)
   return setmetatable({
     names = names, limits = thresholds, first_slope = {}, last = {}, idle_since = {},
     dead = latches(names, thresholds.dead_share, thresholds.hold),
+    dead_at_work = latches(names, thresholds.dead_at_work, thresholds.hold), began_dead = {},
     idle = latches(names, 0.9, thresholds.hold),
     saturated = latches(names, thresholds.saturated_share, thresholds.hold),
-    flat = latches(names, 1, thresholds.hold),
+    at_work = latches(names, thresholds.saturated_at_work, thresholds.hold), first_share = {},
+    flat = latches(names, 1, thresholds.hold), blind = latches(names, 1, thresholds.hold),
   }, Units)
 end
 
 local function known(x) return x ~= nil and x == x end
 
+local function tells_nothing_apart(cosine) return known(cosine) and cosine > 0.9 end
+
 -- Where the layer before no longer tells samples apart (deep in a ReLU net, as mean-field theory has it), half of all
 -- units are off for all of them by symmetry, and come on again as soon as training moves that one direction: there a
 -- larger share is needed.
 local function weighed(share, cosine)
-  return known(share) and known(cosine) and cosine > 0.9 and 0.6 * share or share
+  return known(share) and tells_nothing_apart(cosine) and 0.6 * share or share
 end
 
 -- A unit counts as dead after 2000 samples: the condition dates from where the batch alone said so.
@@ -40,16 +44,21 @@ local function feed_dead(self, i, step, dead, idle, cosine)
     self.idle_since[i] = nil
   end
   self.dead[i]:feed(step, dead)
+  self.dead_at_work[i]:feed(step, dead)
+  if self.began_dead[i] == nil and known(dead) then self.began_dead[i] = dead >= self.limits.dead_share end
   self.idle[i]:feed(step, idle)
 end
 
--- Far from where it started and from its steepest part: 1 at the limit of either, more beyond both.
-local function feed_flat(self, i, step, slope)
+-- Far from where it started and from its steepest part: 1 at the limit of either, more beyond both. A layer that is so
+-- and answers every sample alike has pushed its units to the flat end without a use for it.
+local function feed_flat(self, i, step, slope, cosine)
   if not known(slope) then return end
   local first = self.first_slope[i] or slope
   self.first_slope[i] = first
   if slope > 0 then
-    self.flat[i]:feed(step, math.min(self.limits.saturated_slope / slope, self.limits.saturated_fall * first / slope))
+    local beyond = math.min(self.limits.saturated_slope / slope, self.limits.saturated_fall * first / slope)
+    self.flat[i]:feed(step, beyond)
+    self.blind[i]:feed(step, tells_nothing_apart(cosine) and beyond or 0)
   end
 end
 
@@ -61,11 +70,13 @@ function Units:feed(row)
     self.last[i] = { slope = slope, saturated = saturated, dead = values.dead_frac[i], idle = values.idle_frac[i],
                      cosine = values.sample_cosine and values.sample_cosine[i] }
     if known(saturated) then
-      self.saturated[i]:feed(row.step, saturated)
-      feed_flat(self, i, row.step, slope)
+      local closed = known(slope) and slope > self.limits.open_slope and 0 or saturated
+      self.saturated[i]:feed(row.step, closed)
+      self.at_work[i]:feed(row.step, closed)
+      self.first_share[i] = self.first_share[i] or saturated
+      feed_flat(self, i, row.step, slope, self.last[i].cosine)
     else
-      feed_dead(self, i, row.step, values.dead_frac[i], values.idle_frac[i],
-        values.sample_cosine and values.sample_cosine[i])
+      feed_dead(self, i, row.step, values.dead_frac[i], values.idle_frac[i], self.last[i].cosine)
     end
   end
 end
@@ -87,12 +98,13 @@ local function collect(self, pathology, since_of, share)
            severity = math.min(1, 0.5 * most + 0.5 * #layers / #self.names), evidence = {} }
 end
 
--- stalled: has the loss stood still? Only then is a layer that lost half of its slope, but has no unit near its end,
--- called saturated: in a network that learns such layers are at work.
+-- stalled: has the loss stood still? Only then is a layer called saturated that drifted to the flat ends by half of its
+-- units or, with no unit near an end, lost half of its slope: in a network that learns such layers are at work, unless
+-- they answer every sample alike.
 function Units:findings(share, stalled)
   local function verdict(latch) return latch:verdict(share) end
   local dead = collect(self, "dead_units", function(i)
-    local since = verdict(self.dead[i])
+    local since = verdict((stalled or self.began_dead[i]) and self.dead[i] or self.dead_at_work[i])
     -- Too few samples in the whole run: then no unit of the batches may have moved.
     if not since and self.dead[i].rows == 0 then return verdict(self.idle[i]) end
     return since and math.min(since, self.idle_since[i] or since)
@@ -101,7 +113,10 @@ function Units:findings(share, stalled)
     return known(last.dead) and last.dead or known(last.idle) and last.idle or 1
   end)
   local saturated = collect(self, "saturated_units", function(i)
-    return verdict(self.saturated[i]) or stalled and verdict(self.flat[i]) or nil
+    local first = self.first_share[i]
+    if stalled then return verdict(self.saturated[i]) or verdict(self.flat[i]) end
+    local began_so = first and first >= self.limits.saturated_share
+    return verdict((began_so and self.saturated or self.at_work)[i]) or verdict(self.blind[i])
   end, function(i) return known(self.last[i].saturated) and self.last[i].saturated or 1 end)
   local found = {}
   if dead then
@@ -110,7 +125,7 @@ function Units:findings(share, stalled)
     for i, name in ipairs(self.names) do
       local cosine = self.last[i].cosine
       for _, layer in ipairs(dead.layers) do
-        if name == layer and not (known(cosine) and cosine > 0.9) then dead.collapsed = false end
+        if name == layer and not tells_nothing_apart(cosine) then dead.collapsed = false end
       end
     end
     found[1] = dead

@@ -4,10 +4,8 @@ return {
     metrics = { "loss", "grad_norm", "lr" },
     weight_grad = { "l2_norm", "n_nonfinite" },
     activation_grad = { "l2_norm", "n_nonfinite" },
-    activation = { "slope_rms", "saturated_frac", "dead_frac", "idle_frac", "sample_cosine", "n_nonfinite" },
+    activation = { "l2_norm", "slope_rms", "saturated_frac", "dead_frac", "idle_frac", "sample_cosine", "n_nonfinite" },
     weight = { "update_ratio", "unchanged_frac" },
-    hidden_grad = { "l2_norm", "length" },
-    hidden_jacobian = { "l2_norm", "cell_l2_norm", "length" },
   },
   coordinates = { "probe", "layer", "module", "role", "depth", "n_elements" },
 }

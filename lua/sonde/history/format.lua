@@ -25,17 +25,20 @@ format.types = {
   string = { string = true },
 }
 
--- Columns of one type with the same axes, added to a group's.
-local function columns(group, type, axes, names)
-  for name in names:gmatch("%S+") do group[name] = { type = type, axes = axes } end
+-- Columns of one type with the same axes, added to a group's. optional: they may be absent.
+local function columns(group, type, axes, names, optional)
+  for name in names:gmatch("%S+") do group[name] = { type = type, axes = axes, optional = optional } end
 end
 
-local rows, cells = { "step" }, { "step", "probe" }
+local rows, probes, cells = { "step" }, { "probe" }, { "step", "probe" }
 
-local function probed(norms, moments, counts)
+-- complete: with everything that tells where a probe sits.
+local function probed(norms, moments, counts, complete)
   local group = {}
-  columns(group, "string", { "probe" }, "probe layer module role")
-  columns(group, "integer", { "probe" }, "depth n_elements")
+  columns(group, "string", probes, "probe")
+  columns(group, "string", probes, "layer module role", not complete)
+  columns(group, "integer", probes, "depth", not complete)
+  columns(group, "integer", probes, "n_elements", true)
   columns(group, "float64", rows, "time")
   columns(group, "float64", cells, norms)
   columns(group, "moment", cells, moments)
@@ -52,17 +55,19 @@ end
 
 local function through_time(more_rows, more_times)
   local group = { l2_norm = { type = "float64", axes = { "step", "probe", "time_step" } } }
-  columns(group, "string", { "probe" }, "probe")
+  columns(group, "string", probes, "probe")
   columns(group, "integer", { "time_step" }, "time_step " .. more_times)
   columns(group, "integer", rows, more_rows)
   return group
 end
 
+local gradient_moments = "mean std abs_mean abs_max zero_frac positive_frac"
+
 -- Groups by name, and the columns each must have besides `step`. A group need not be there; more columns may be.
 format.groups = {
   metrics = {},
-  weight_grad = probed("l2_norm", "mean std abs_mean abs_max zero_frac positive_frac", "n_subnormal n_nonfinite"),
-  activation_grad = probed("l2_norm", "mean std abs_mean abs_max zero_frac positive_frac", "n_subnormal n_nonfinite"),
+  weight_grad = probed("l2_norm", gradient_moments, "n_subnormal n_nonfinite", true),
+  activation_grad = probed("l2_norm", gradient_moments, "n_subnormal n_nonfinite", true),
   activation = probed("l2_norm",
     "mean std abs_max zero_frac slope_rms saturated_frac dead_frac idle_frac sample_cosine", "n_nonfinite"),
   weight = probed("l2_norm update_l2_norm", "update_ratio unchanged_frac", ""),
@@ -74,8 +79,8 @@ format.groups = {
   events = {},
 }
 columns(format.groups.metrics, "float64", rows, "time epoch loss lr grad_norm clip_coef")
+columns(format.groups.weight_grad, "integer", probes, "n_elements")
 columns(format.groups.activation_grad, "integer", cells, "n_elements")
-columns(format.groups.weight, "moment", cells, "update_ratio")
 columns(format.groups.validation, "float64", rows, "loss accuracy")
 columns(format.groups.events, "float64", rows, "time value")
 columns(format.groups.events, "integer", rows, "code")

@@ -23,8 +23,8 @@ function open.names(file, group) return file:list(group) or {} end
 
 local CELLS = 1 << 20 -- of a part
 
--- Calls fn(first row, tensor) for the rows 1..n of a dataset, part by part, until it returns true. nil, message where it
--- cannot be read.
+-- Calls fn(first row, tensor) for the rows 1..n of a dataset, part by part, until it returns true. nil, message where
+-- it cannot be read.
 function open.each_part(file, path, shape, n, fn)
   local row = 1
   for d = 2, #shape do row = row * shape[d] end
@@ -39,12 +39,14 @@ function open.each_part(file, path, shape, n, fn)
   return true
 end
 
+local of_open_step = { events = true, validation = true } -- these rows belong to the step that goes on
+
 -- The largest step of any group, and the largest time: how far a run has come that has not ended.
 function open.progress(file)
   local steps, seconds = 0, nil
   for _, name in ipairs(open.names(file, "/")) do
     local info = file:info("/" .. name .. "/step")
-    local n = info and info.kind == "dataset" and #info.shape == 1 and info.shape[1] or 0
+    local n = not of_open_step[name] and info and info.kind == "dataset" and #info.shape == 1 and info.shape[1] or 0
     if n > 0 then
       local last = { start = { n }, count = { 1 } }
       local step, time = file:read("/" .. name .. "/step", last), nil

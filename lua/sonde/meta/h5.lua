@@ -7,7 +7,7 @@
 local File = {}
 
 ---@param path string
----@param options? { start?: integer[], count?: integer[], dtype?: string }  a part of every axis, from 1
+---@param options? { start?: integer[], count?: integer[], dtype?: string }  a part of every axis; from 1, to the end
 ---@return sonde.H5Value?, string?, string?
 function File:read(path, options) end
 
@@ -17,13 +17,36 @@ function File:read(path, options) end
 ---@return boolean?, string?, string?
 function File:write(path, value, axes) end
 
+---Along the first axis; makes a dataset that grows where there is none. The numbers of that axis come first, unless they
+---only count.
+---@param path string
+---@param value sonde.H5Value
+---@param axes? string[]  names of the axes
+---@return boolean?, string?, string?
+function File:append(path, value, axes) end
+
 ---@param group? string
 ---@return string[]?, string?, string?
 function File:list(group) end
 
+---@class sonde.H5Info
+---@field kind "group"|"dataset"
+---@field link "hard"|"soft"|"external"
+---@field links integer  hard links to it
+---@field type string?  "float32", "string", "string(12)" where of fixed length, …
+---@field shape integer[]?
+---@field is_null boolean?  without any shape
+---@field grows boolean?  no limit along the first axis
+---@field is_scale boolean?
+
 ---@param path string
----@return { kind: "group"|"dataset", type: string?, shape: integer[]?, is_scale: boolean? }?
+---@return sonde.H5Info?, string?, string?
 function File:info(path) end
+
+---@param path string
+---@param name string
+---@return { type: string, shape: integer[], is_null: boolean }?, string?, string?
+function File:attribute_info(path, name) end
 
 ---@param path string
 ---@return string[]?, string?, string?
@@ -51,6 +74,10 @@ function File:make_group(path) end
 ---Is a run writing it, or was that run killed?
 ---@return boolean
 function File:is_live() end
+
+---Is a run writing it now?
+---@return boolean
+function File:has_writer() end
 
 ---In mode "w" the file gets its name now.
 ---@return boolean?, string?, string?

@@ -467,15 +467,18 @@ function Module:derivative_bound() end
 function Module:saturation_interval() end
 ---hook(module, input) may return what takes the input's place. Several inputs come as a list.
 ---@param hook fun(module: sonde.Module, input: sonde.Tensor|sonde.Tensor[]): sonde.Tensor|sonde.Tensor[]?
+---@param prepend? boolean false; true: called before the hooks there are
 ---@return sonde.Handle
-function Module:register_forward_pre_hook(hook) end
+function Module:register_forward_pre_hook(hook, prepend) end
 ---@param hook fun(module: sonde.Module, input: sonde.Tensor|sonde.Tensor[], output: sonde.Tensor|sonde.Tensor[]): sonde.Tensor|sonde.Tensor[]?
+---@param prepend? boolean false; true: called before the hooks there are
 ---@return sonde.Handle
-function Module:register_forward_hook(hook) end
+function Module:register_forward_hook(hook, prepend) end
 ---Both gradients are tables with n; nil where there is none. What it returns takes the place of grad_input.
 ---@param hook fun(module: sonde.Module, grad_input: sonde.Tensor[], grad_output: sonde.Tensor[]): sonde.Tensor|sonde.Tensor[]?
+---@param prepend? boolean false; true: called before the hooks there are
 ---@return sonde.Handle
-function Module:register_full_backward_hook(hook) end
+function Module:register_full_backward_hook(hook, prepend) end
 ---hook(gradient, where): the whole dL/dh_t [B, H] of a recurrent layer at every step of its backward, from its next forward
 ---on; where: step and layer from 1, reverse, cell (it is dL/dc_t).
 ---@param hook fun(gradient: sonde.Tensor, where: { step: integer, layer: integer, reverse: boolean, cell: boolean })

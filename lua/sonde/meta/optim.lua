@@ -92,9 +92,11 @@ function Optimizer:add_param_group(group) end
 function Optimizer:state_dict() end
 ---@param dict table
 function Optimizer:load_state_dict(dict) end
+---Called by each step before anything else, its closure included.
 ---@param hook fun(optimizer: sonde.Optimizer)
 ---@return sonde.Handle
 function Optimizer:register_step_pre_hook(hook) end
+---Called when the weights have moved.
 ---@param hook fun(optimizer: sonde.Optimizer)
 ---@return sonde.Handle
 function Optimizer:register_step_post_hook(hook) end

@@ -33,7 +33,9 @@ function Run:optimizer(optimizer) end
 ---@class sonde.ProbeOptions
 ---@field every? integer       steps with (step - 1) % every == 0 are measured, and the last one (1)
 ---@field hist_every? integer  of each so many steps the first one measured has histograms, and the last step (10)
----@field what? string[]       weight_grad, activation_grad, activation, weight, weight_grad_hist, activation_grad_hist (all)
+---Groups of the file: weight_grad, activation_grad, activation, weight, weight_grad_hist, activation_grad_hist, hidden_grad
+---(all).
+---@field what? string[]
 ---@field name? string         prefix of the probes' names, for a second network or a second probe of this one
 ---Samples to be measured instead of the batch, in a forward and a backward of their own at each measured step. The training
 ---does not notice: its bits, gradients, random numbers and running statistics are the same. Hooks run as in any forward.
@@ -120,6 +122,11 @@ function Run:keep(name, object) end
 ---@param name string
 ---@return sonde.Generator
 function Run:generator(name) end
+
+---What to type, in the folder this run was started in, to get the run again with these changes.
+---@param changes? { set?: table<string, any>, out?: string }
+---@return string "./sonde run r.lua --set width=4 -o x.h5"
+function Run:command(changes) end
 
 ---@class sonde.Summary
 local Summary = {}

@@ -21,7 +21,7 @@ return function(weight, nonlinearity, options)
   if nonlinearity == nil then fail("nn.init.critical_: which nonlinearity comes after the layer?") end
   local mode = o.mode or "fan_in"
   if mode ~= "fan_in" and mode ~= "fan_out" then
-    fail("nn.init.critical_: expected one of fan_in, fan_out; got '%s'", tostring(mode))
+    fail("nn.init.critical_: expected one of fan_in, fan_out; got '%s'", mode)
   end
   if o.bias ~= nil and not tensor.is_tensor(o.bias) then
     fail("nn.init.critical_: bias must be a Tensor, got %s", type(o.bias))

@@ -5,6 +5,7 @@
 -- requires_grad_() says otherwise, so that the same network can be trained by back-propagation through time as well.
 local core = require "sonde.core"
 local fail = require "sonde.fail"
+local receiver = require "sonde.receiver"
 local suggest = require "sonde.suggest"
 local autograd = require "sonde.autograd"
 local tensor = require "sonde.tensor"
@@ -21,7 +22,7 @@ local function check_sizes(...)
   for i, size in ipairs { ... } do
     if math.type(size) ~= "integer" or size < 1 then
       fail("nn.EchoStateNetwork: %s must be an integer of at least 1, got %s",
-        ({ "input_size", "units", "output_size" })[i], tostring(size))
+        ({ "input_size", "units", "output_size" })[i], size)
     end
   end
 end
@@ -38,7 +39,7 @@ local function links_of(o, units)
   local share = o.connectivity or 0.1
   if o.links and o.connectivity then fail("nn.EchoStateNetwork: links and connectivity say the same, give one") end
   if type(share) ~= "number" or not (share > 0 and share <= 1) then
-    fail("nn.EchoStateNetwork: connectivity must be above 0 and at most 1, got %s", tostring(share))
+    fail("nn.EchoStateNetwork: connectivity must be above 0 and at most 1, got %s", share)
   end
   return o.links or math.max(1, math.floor(share * units + 0.5))
 end
@@ -86,7 +87,7 @@ function EchoStateNetwork:fit(inputs, targets, options)
     fail("EchoStateNetwork:fit: expected inputs and targets of the same steps and batch")
   end
   if math.type(washout) ~= "integer" or washout < 0 or washout >= inputs:size(1) then
-    fail("EchoStateNetwork:fit: washout must be an integer from 0 to %d, got %s", inputs:size(1) - 1, tostring(washout))
+    fail("EchoStateNetwork:fit: washout must be an integer from 0 to %d, got %s", inputs:size(1) - 1, washout)
   end
   autograd.no_grad(function()
     local states = self.reservoir(inputs)
@@ -127,7 +128,7 @@ function EchoStateNetwork:memory_capacity(options)
   local delays, steps, washout = o.max_delay or 2 * weight:size(1), o.steps or 2000, o.washout or 200
   for name, value in pairs { max_delay = delays, steps = steps, washout = washout } do
     if math.type(value) ~= "integer" or value < 1 then
-      fail("EchoStateNetwork:memory_capacity: %s must be an integer of at least 1, got %s", name, tostring(value))
+      fail("EchoStateNetwork:memory_capacity: %s must be an integer of at least 1, got %s", name, value)
     end
   end
   local start, half = math.max(washout, delays), steps // 2
@@ -147,5 +148,9 @@ function EchoStateNetwork:memory_capacity(options)
     return total, r2
   end)
 end
+
+receiver("EchoStateNetwork", EchoStateNetwork, function(value)
+  return getmetatable(value) == "Module" and rawequal(value.memory_capacity, EchoStateNetwork.memory_capacity)
+end)
 
 return EchoStateNetwork

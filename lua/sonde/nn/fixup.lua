@@ -36,7 +36,7 @@ return function(net, options)
   end
   local o = suggest.check_options("nn.init.fixup_", options, { "nonlinearity", "mode", "zero_output", "generator" })
   if o.mode ~= nil and o.mode ~= "fan_in" and o.mode ~= "fan_out" then
-    fail("nn.init.fixup_: expected one of fan_in, fan_out; got '%s'", tostring(o.mode))
+    fail("nn.init.fixup_: expected one of fan_in, fan_out; got '%s'", o.mode)
   end
   local draw = { nonlinearity = o.nonlinearity or "relu", mode = o.mode, generator = o.generator }
   init.calculate_gain(draw.nonlinearity) -- which knows whether there is one

@@ -43,7 +43,7 @@ function gates.forget_bias_(layer, value)
   if type(value) == "table" then value = suggest.check_options("nn.init.forget_bias_", value, { "value" }).value end
   value = value or 1
   if type(value) ~= "number" or value ~= value then
-    fail("nn.init.forget_bias_: value must be a number, got %s", tostring(value))
+    fail("nn.init.forget_bias_: value must be a number, got %s", value)
   end
   return each_bias("forget_bias_", layer, function(set, units, dtype)
     set(2, tensor.full({ units }, value, { dtype = dtype }))
@@ -58,7 +58,7 @@ function gates.chrono_(layer, t_max, options)
   local o = suggest.check_options("nn.init.chrono_", options, { "t_max", "generator" })
   t_max = t_max or o.t_max
   if type(t_max) ~= "number" or not (t_max >= 2) or t_max == math.huge then
-    fail("nn.init.chrono_: t_max must be a number of at least 2, got %s", tostring(t_max))
+    fail("nn.init.chrono_: t_max must be a number of at least 2, got %s", t_max)
   end
   return each_bias("chrono_", layer, function(set, units, dtype)
     local keep = tensor.zeros(units, { dtype = dtype })

@@ -11,11 +11,11 @@ local function read_options(options)
   local std, tol, most = o.std or 1.0, o.tol or 0.1, o.max_iters or 10
   for name, value in pairs { std = std, tol = tol } do
     if type(value) ~= "number" or not (value > 0) or value == math.huge then
-      fail("nn.init.lsuv_: %s must be a positive number, got %s", name, tostring(value))
+      fail("nn.init.lsuv_: %s must be a positive number, got %s", name, value)
     end
   end
   if math.type(most) ~= "integer" or most < 1 then
-    fail("nn.init.lsuv_: max_iters must be an integer of at least 1, got %s", tostring(most))
+    fail("nn.init.lsuv_: max_iters must be an integer of at least 1, got %s", most)
   end
   return std, tol, most, o.orthogonal ~= false, o.generator
 end

@@ -7,7 +7,7 @@ local Module = core.nn.methods
 local function check_options(where, options, names)
   options = suggest.check_options(where, options, names)
   if options.names ~= nil and options.names ~= "torch" then
-    fail("%s: names can only be \"torch\", got %s", where, tostring(options.names))
+    fail("%s: names can only be \"torch\", got %s", where, options.names)
   end
   return options
 end
@@ -33,12 +33,13 @@ end
 -- ---- loading -----------------------------------------------------------------------------------------------------
 
 -- The values below `state` by dotted names: a file's groups are tables in tables.
-local function flatten(state, prefix, into)
+local function flatten(state, prefix, into, depth)
+  if depth > 100 then fail("load_state_dict: tables are nested deeper than 100") end
   for key, value in next, state do
     if type(key) ~= "string" then fail("load_state_dict: names are strings, got a %s", type(key)) end
     local name = prefix .. key
     if type(value) == "table" and getmetatable(value) == nil then
-      flatten(value, name .. ".", into)
+      flatten(value, name .. ".", into, depth + 1)
     elseif into[name] ~= nil then
       fail("load_state_dict: '%s' is there twice, in a group and under its full name", name)
     elseif getmetatable(value) ~= "Tensor" and type(value) ~= "number" then
@@ -119,7 +120,7 @@ function Module:load_state_dict(state, options)
   if type(state) ~= "table" then fail("load_state_dict: expected a table, got %s", type(state)) end
   options = check_options("load_state_dict", options, { "names", "strict" })
   local torch, strict = options.names == "torch", options.strict ~= false
-  local values, own = flatten(state, "", {}), self:state_dict()
+  local values, own = flatten(state, "", {}, 1), self:state_dict()
   local given = with_our_names(values, torch)
   local missing, unexpected, wrong, ready = {}, {}, {}, {}
   for _, name in ipairs(sorted(own)) do

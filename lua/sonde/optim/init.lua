@@ -4,6 +4,7 @@ local core = require "sonde.core"
 local base = require "sonde.optim.lr_scheduler.base"
 local fail = require "sonde.fail"
 local options = require "sonde.optim.options"
+local receiver = require "sonde.receiver"
 local suggest = require "sonde.suggest"
 local optim = core.optim
 local Optimizer = optim.methods
@@ -72,6 +73,8 @@ end
 
 require "sonde.optim.state"
 
+receiver("Optimizer", Optimizer, function(value) return getmetatable(value) == "Optimizer" end)
+
 -- ---- constructors ------------------------------------------------------------------------------------------------
 
 -- optim.SGD(params, lr, …) in PyTorch's order, or optim.SGD(params, { lr = … }). params: tensors, or groups
@@ -119,7 +122,7 @@ end
 function optim.skip_nonfinite(optimizer)
   base.check_optimizer("optim.skip_nonfinite", optimizer)
   local guard = { skipped = 0 }
-  local handle = optimizer:register_step_pre_hook(function(opt)
+  local handle = optimizer:_when_ready(function(opt)
     for i = 1, opt:groups() do
       local norm = core.nn.utils.total_norm(opt:group_parameters(i))
       if norm - norm ~= 0 then

@@ -89,7 +89,7 @@ function Optimizer:load_state_dict(dict)
     end
   end
   for number, entries in next, dict.state do
-    if type(entries) ~= "table" then fail("load_state_dict: state of parameter %s is no table", tostring(number)) end
+    if type(entries) ~= "table" then fail("load_state_dict: state of parameter %s is no table", number) end
   end
   each(function(number, name, value)
     attempt(problems, ("parameter %s"):format(number), trial.set_state, trial, number, name, value)

@@ -16,7 +16,7 @@ end
 function swa_utils.get_ema_avg_fn(decay)
   decay = decay or 0.999
   if type(decay) ~= "number" or not (decay >= 0 and decay <= 1) then
-    fail("get_ema_avg_fn: decay must be a number between 0 and 1, got %s", tostring(decay))
+    fail("get_ema_avg_fn: decay must be a number between 0 and 1, got %s", decay)
   end
   return function(average, value) return average * decay + value * (1 - decay) end
 end

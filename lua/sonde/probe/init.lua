@@ -20,9 +20,9 @@ function probe.attach(net, options)
   local history = core.record.history()
   local self = setmetatable({ history = history, measure = core.probe.new(history), started = core.system.clock() },
     Probe)
-  local options, fixed = samples.take("sonde.probe.attach", given)
-  options.optimizer = nil
-  local number = self.measure:attach(net, options)
+  local rest, fixed = samples.take("sonde.probe.attach", given)
+  rest.optimizer = nil
+  local number = self.measure:attach(net, rest)
   if fixed then self.handle = samples.watch(self.measure, number, net, fixed) end
   if given.optimizer then self.measure:observe_optimizer(given.optimizer) end
   return self

@@ -1,5 +1,5 @@
--- os.exit in a recipe: ended at once, the program would leave FILE.part to be recovered. So while a recipe runs, it ends
--- the run, and the program when the file is finished.
+-- os.exit in a recipe: ended at once, the program would leave FILE.part to be recovered. So while a recipe runs, it
+-- ends the run, and the program when the file is finished.
 local Stop = require "sonde.run.stop"
 local recipes = require "sonde.recipe"
 

@@ -89,7 +89,7 @@ function Run:optimizer(optimizer)
     stepped = true
     self:before_optimizer_step(optimizer)
   end
-  self.handles[#self.handles + 1] = optimizer:register_step_pre_hook(before_step)
+  self.handles[#self.handles + 1] = optimizer:_when_ready(before_step)
   self.optimizers[#self.optimizers + 1] = optimizer
   if self.step == 0 then self.order:watch(optimizer) end
   if self.measure then self.measure:observe_optimizer(optimizer) end

@@ -28,15 +28,13 @@ end
 function Order:watch(optimizer)
   local parameter = first_parameter(optimizer)
   if not parameter then return end
-  local state = { parameter = parameter, backwards = 0, updated = false }
+  local state = { parameter = parameter, updated = false }
   self.optimizers[optimizer] = state
   state.hook = parameter:register_hook(function()
     local old = parameter.grad
-    if state.updated and old and old:ne(0):sum():item() > 0 then
-      self:warn("zero", "gradients are added to those of the step before, which were used already: call "
-        .. "optimizer:zero_grad() before loss:backward()")
-    end
-    state.backwards, state.updated = state.backwards + 1, false
+    local empty = not old or old:ne(0):sum():item() == 0
+    state.added = not empty and (state.added or state.updated)
+    state.updated = false
   end)
 end
 
@@ -48,7 +46,13 @@ function Order:update(optimizer, nets)
     self:warn("stale", "the optimiser steps by gradients that it has used already: loss:backward() was not called "
       .. "since its last step")
   end
-  state.updated = true
+  -- Said here, not in the backward: where two networks train each other, gradients of one pass through the other and
+  -- are zeroed before they are used.
+  if state.added and state.parameter.grad then
+    self:warn("zero", "gradients were added to those of the step before, which were used already: call "
+      .. "optimizer:zero_grad() before loss:backward()")
+  end
+  state.updated, state.added = true, false
   local training = #nets == 0
   for _, net in ipairs(nets) do training = training or net.training end
   if not training then

@@ -19,7 +19,7 @@ local theory = {}
 
 local function number(where, name, value, least)
   if type(value) ~= "number" or not (value >= least) or value == math.huge then
-    fail("%s: %s must be a finite number of at least %g, got %s", where, name, least, tostring(value))
+    fail("%s: %s must be a finite number of at least %g, got %s", where, name, least, value)
   end
   return value
 end
@@ -56,7 +56,7 @@ function theory.c_map(activation, c, options)
   local o = suggest.check_options("theory.c_map", options, { "sigma_w", "sigma_b", "q", "q0" })
   local w, b = variances("theory.c_map", o)
   local a = resolve("theory.c_map", activation)
-  if number("theory.c_map", "c", c, -1) > 1 then fail("theory.c_map: c must be at most 1, got %s", tostring(c)) end
+  if number("theory.c_map", "c", c, -1) > 1 then fail("theory.c_map: c must be at most 1, got %s", c) end
   return fixed.correlation_map(a, w, b, fixed.finite(q_of("theory.c_map", a, w, b, o)))(c)
 end
 
@@ -107,8 +107,8 @@ end
 function theory.profile(activation, options)
   local o = suggest.check_options("theory.profile", options, { "sigma_w", "sigma_b", "depth", "input" })
   local where, depth, sigmas = "theory.profile", o.depth, o.sigma_w
-  if math.type(depth) ~= "integer" or depth < 2 then
-    fail("%s: depth must be an integer of at least 2, got %s", where, tostring(depth))
+  if math.type(depth) ~= "integer" or depth < 2 or depth > 100000 then
+    fail("%s: depth must be an integer from 2 to 100000, got %s", where, depth)
   end
   if type(sigmas) ~= "table" then
     local each = sigmas

@@ -13,10 +13,10 @@ static double sum_of_squares(const real *x, size_t n, double unit)
     size_t done = 0;
     while (n - done >= LANES) {
         size_t end = n - done < RUN * LANES ? n / LANES * LANES : done + RUN * LANES;
-        vec squares = {0};
-        for (size_t i = done; i < end; i += LANES) squares += load(x + i) * load(x + i);
+        vec lanes = {0};
+        for (size_t i = done; i < end; i += LANES) lanes += load(x + i) * load(x + i);
         wide sum = {0};
-        add_lanes(&sum, &squares);
+        add_lanes(&sum, &lanes);
         double part = fold(&sum);
         if (unit != 1 || !is_sound(part)) { /* once more, every term in double */
             sum = (wide){0};
@@ -98,14 +98,17 @@ static inline vec squares_of_rows(const real *x, int64_t columns, int n)
 {
     vec rows[ROWS];
     for (int r = 0; r < ROWS; r++) {
-        rows[r] = (vec){0};
-        int64_t j = 0;
-        for (; r < n && j + LANES <= columns; j += LANES) rows[r] += load(x + j) * load(x + j);
-        if (r < n && j < columns) {
-            vec rest = load_part(x + j, (size_t)(columns - j));
-            rows[r] += rest * rest;
+        vec sum = {0};
+        int64_t j = 0, end = r < n ? columns : 0;
+        for (; j + LANES <= end; j += LANES) {
+            vec v = load(x + r * columns + j);
+            sum += v * v;
         }
-        x += columns;
+        if (j < end) {
+            vec v = load_part(x + r * columns + j, (size_t)(end - j));
+            sum += v * v;
+        }
+        rows[r] = sum;
     }
     return sums_of_rows(rows);
 }

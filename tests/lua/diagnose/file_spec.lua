@@ -57,7 +57,7 @@ assert isinstance(f["cause"], str)
     assert.equal(0, call(dir, "run", "deep.lua", "--set", "activation=Identity").code)
     local result = call(dir, "diagnose", "deep.h5", "--check")
     assert.equal(0, result.code, result.stdout)
-    assert.truthy(result.stdout:find("healthy", 1, true))
+    assert.truthy(result.stdout:find("nothing wrong was found", 1, true))
     assert.equal(1, call(dir, "diagnose", "deep.h5", "--check", "--threshold", "exploding_growth=0.001", "--threshold",
       "hold=1").code)
     local wrong = call(dir, "diagnose", "deep.h5", "--threshold", "vanishing_decade=1")

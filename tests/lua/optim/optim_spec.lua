@@ -133,6 +133,27 @@ describe("optimisers", function()
     assert.truthy(message:find("not now", 1, true))
   end)
 
+  it("call a closure after the pre hooks; skip_nonfinite looks at what the closure computed", function()
+    local p, log = parameter { 1 }, {}
+    local opt = optim.SGD({ p }, { lr = 1 })
+    opt:register_step_pre_hook(function() log[#log + 1] = "pre" end)
+    opt:register_step_post_hook(function() log[#log + 1] = "post" end)
+    local guard, slope = optim.skip_nonfinite(opt), 0 / 0
+    local function closure()
+      log[#log + 1] = "closure"
+      opt:zero_grad()
+      local loss = (p * slope):sum()
+      loss:backward()
+      return loss
+    end
+    opt:step(closure)
+    assert.same({ 1.0, 1 }, { p:item(), guard.skipped })
+    slope = 1
+    opt:step(closure)
+    assert.same({ 0.0, 1 }, { p:item(), guard.skipped })
+    assert.equal("pre closure post pre closure post", table.concat(log, " "))
+  end)
+
   it("go on from a state_dict bit for bit", function()
     local function make()
       sonde.manual_seed(1)

@@ -54,6 +54,22 @@ describe("the order of a loop", function()
 ]])
   end)
 
+  it("is right where two networks train each other", function()
+    assert.equal("", said([[
+    opt:zero_grad()
+    local loss = loss_fn(net(x), y)
+    loss:backward()
+    opt:step()
+    other_opt:zero_grad()
+    loss_fn(net(other(x)), y):backward() -- passes through net and adds to its gradients
+    other_opt:step()
+    last = loss:item()
+]], [[
+  local other = run:model(nn.Linear(2, 2), "other")
+  local other_opt = run:optimizer(optim.SGD(other:parameters(), { lr = 0.1 }))
+]]))
+  end)
+
   it("wants gradients zeroed", function()
     local text = said(with("opt:zero_grad%(%)", ""))
     once(text, "call optimizer:zero_grad")

@@ -82,6 +82,15 @@ describe("the origin of a number that is not finite", function()
     assert.equal(1, step)
   end)
 
+  it("is not a mask of -inf that a softmax has swallowed", function()
+    local Masked = nn.Module:extend("Masked")
+    function Masked:forward(x) return (x + sonde.where(x:gt(0), x * 0, sonde.zeros(1) - math.huge)):softmax(2) end
+    local Bad = nn.Module:extend("Bad")
+    function Bad:forward(x) return (x * 0 - 1):log() end
+    local text = origin_of(nn.Sequential {}:add("m", Masked()):add("bad", Bad()):add("out", nn.Linear(3, 2)))
+    assert.truthy(text:find("'log' in 'bad' (Bad) made it", 1, true), text)
+  end)
+
   it("is not what never reached the loss", function()
     assert.is_nil(origin_of(nn.Sequential { nn.Linear(3, 4), Mask(), nn.Linear(4, 2) }))
   end)

@@ -76,4 +76,16 @@ describe("memory", function()
     until ok
     assert.is_true(failures > 10)
   end)
+
+  it("small tensors leave Lua's heap small, and a script's own pause as it is", function()
+    local code = [[local sonde = require "sonde"
+      if %s then collectgarbage("setpause", 400) end
+      local x = sonde.ones(4)
+      for _ = 1, 100000 do local _ = x + x end
+      print(collectgarbage("count") // 1 | 0, collectgarbage("setpause"))]]
+    local process = require "support.process"
+    local function run(own) return process.sonde({ "lua", "-e", code:format(own) }).stdout:match("(%d+)\t(%d+)") end
+    assert.truthy(tonumber((run("false"))) < 2500)
+    assert.equal("400", (select(2, run("true"))))
+  end)
 end)

@@ -199,11 +199,12 @@ local function copy(value)
   return list
 end
 
-local function is_state(value)
+local function is_state(value, depth)
+  depth = depth or 1
   local kind = type(value)
   if kind ~= "table" then return kind == "number" or kind == "string" or kind == "boolean" end
   for _, v in pairs(value) do
-    if not is_state(v) then return false end
+    if depth > 100 or not is_state(v, depth + 1) then return false end
   end
   return true
 end

@@ -73,7 +73,11 @@ function CyclicLR:prepare()
 end
 
 local function cyclic_scale(self, cycle)
-  if self.scale_fn then return self.scale_fn(self.scale_mode == "cycle" and cycle or self.last_epoch) end
+  if self.scale_fn then
+    local value = self.scale_fn(self.scale_mode == "cycle" and cycle or self.last_epoch)
+    if type(value) == "number" then return value end
+    fail("%s: scale_fn must return a number, got %s", self.where, value)
+  end
   if self.mode == "triangular2" then return 0.5 ^ (cycle - 1) end
   return self.mode == "exp_range" and self.gamma ^ self.last_epoch or 1
 end

@@ -64,17 +64,24 @@ function LinearLR:rate(lr)
   return lr * (1 + slope / (self.total_iters * self.start_factor + (epoch - 1) * slope))
 end
 
+-- What a group's lr_lambda says.
+local function factor(self, i)
+  local value = self.lr_lambda[i](self.last_epoch)
+  if type(value) == "number" then return value end
+  fail("%s: lr_lambda must return a number, got %s at epoch %d", self.where, value, self.last_epoch)
+end
+
 -- base · lr_lambda(epoch); one function, or one for each group
 local LambdaLR
 LambdaLR, decay.LambdaLR = base.class("LambdaLR", { { "lr_lambda", base.per_group "function" } })
-function LambdaLR:rate(_, base_lr, i) return base_lr * self.lr_lambda[i](self.last_epoch) end
+function LambdaLR:rate(_, base_lr, i) return base_lr * factor(self, i) end
 
 -- lr · lr_lambda(epoch), from epoch 1 on
 local MultiplicativeLR
 MultiplicativeLR, decay.MultiplicativeLR = base.class("MultiplicativeLR",
   { { "lr_lambda", base.per_group "function" } })
 function MultiplicativeLR:rate(lr, _, i)
-  return self.last_epoch > 0 and lr * self.lr_lambda[i](self.last_epoch) or lr
+  return self.last_epoch > 0 and lr * factor(self, i) or lr
 end
 
 return decay
