@@ -101,6 +101,8 @@ sonde_status sonde_loss_check_labels(const char *name, const sonde_tensor *x, co
 sonde_status sonde_loss_check_weight(const char *name, const sonde_tensor *x, const sonde_tensor *weight)
 {
     const int64_t classes = x->shape[class_axis(x)];
+    if (weight && weight->requires_grad && sonde_grad_enabled())
+        return sonde_fail(SONDE_EARG, "%s: the weight requires a gradient; give it detached", name);
     if (!weight || (weight->ndim == 1 && weight->shape[0] == classes && weight->dtype == x->dtype)) return SONDE_OK;
     return sonde_fail(SONDE_ESHAPE, "%s: weight must be a %s tensor [%lld], one number a class", name,
                       sonde_dtype_name(x->dtype), (long long)classes);

@@ -1,6 +1,8 @@
 /* nn.utils.parametrizations, and what nn.utils.parametrize (lua/sonde/nn/parametrize.lua) stands on. */
 #include "bind/nn.h"
 
+#include <string.h>
+
 void sonde_bind_push_parametrizations(lua_State *L, int index)
 {
     sonde_module *m = sonde_bind_check_module(L, index);
@@ -84,8 +86,12 @@ static int f_register(lua_State *L)
     SONDE_BIND_RUN(L, sonde_parametrize(m, name, parametrization, n, originals));
     sonde_bind_push_parametrizations(L, sonde_bind_arg_index(&args, 0));
     sonde_bind_keep_children(L);
-    lua_getfield(L, -1, name);
-    sonde_bind_keep_children(L);
+    for (int i = 0; i < m->parametrizations->n_children; i++) { /* not by name, which a method of modules can have */
+        if (strcmp(m->parametrizations->children[i].name, name) != 0) continue;
+        sonde_bind_push_child(L, lua_absindex(L, -1), i);
+        sonde_bind_keep_children(L);
+        break;
+    }
     return return_module(L, &args);
 }
 

@@ -51,7 +51,9 @@ static void write_element(nest *n, int depth)
     if (n->dtype == SONDE_INT64) {
         int whole = 0;
         *(int64_t *)n->next = lua_tointegerx(L, -1, &whole);
-        if (!whole) misfit(n, depth, "fraction", "an integer (the dtype is int64)");
+        double value = lua_tonumber(L, -1);
+        if (!whole) misfit(n, depth, isnan(value) ? "NaN" : fabs(value) < 0x1p63 ? "fraction" : "number beyond int64",
+                           "an integer (the dtype is int64)");
         n->next += sizeof(int64_t);
     } else if (n->dtype == SONDE_FLOAT64) {
         *(double *)n->next = lua_tonumber(L, -1);

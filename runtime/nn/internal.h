@@ -17,6 +17,8 @@ sonde_status sonde_module_call_parametrized(sonde_module *m, const sonde_values 
 /* A call under a name that may be a path; sonde_module_call looks the name up among the caller's children. */
 sonde_status sonde_module_call_as(sonde_module *m, const char *name, const sonde_values *in, sonde_values *out);
 void sonde_module_remove_child(sonde_module *m, const char *name);
+/* EARG for the container of a module's parametrisations, but while sonde_parametrize puts one in. */
+sonde_status sonde_parametrizations_check_child(const sonde_module *m, const char *name);
 /* Parameter `name` of m, to be parametrised: borrowed; EARG with the names there are. */
 sonde_status sonde_parametrize_find(sonde_tensor **out, const sonde_module *m, const char *name);
 void sonde_module_hooks_free(struct sonde_module_hooks *hooks);

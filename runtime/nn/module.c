@@ -166,6 +166,7 @@ sonde_status sonde_module_set_child(sonde_module *m, const char *name, sonde_mod
         name = number;
     }
     SONDE_TRY(check_name(m, "child", name));
+    SONDE_TRY(sonde_parametrizations_check_child(m, name));
     if (m->parametrizations && strcmp(name, "parametrizations") == 0)
         return sonde_fail(SONDE_EARG, "%s has parametrised tensors: no child can be called '%s'", m->class->name, name);
     if (!child) return sonde_fail(SONDE_EARG, "child '%s' of %s: expected a module, got none", name, m->class->name);

@@ -70,6 +70,9 @@ static sonde_status forward(sonde_module *self, const sonde_values *in, sonde_va
 {
     const orthogonal_state *state = self->state;
     sonde_tensor *x = in->t[0];
+    if (x->ndim < 2) return sonde_fail(SONDE_ESHAPE, "expected an original of at least 2 axes, got %d", x->ndim);
+    if (self->n_parameters > BASE && !self->parameters[BASE].tensor)
+        return sonde_fail(SONDE_ESTATE, "%s is missing", self->parameters[BASE].name);
     const bool wide = rows_of(x) < columns_of(x);
     formula f = {0};
     sonde_tensor *tall = wide ? f_t(&f, x) : x, *q = NULL;

@@ -7,7 +7,9 @@
 /* ---- the two containers ------------------------------------------------------------------------------------ */
 
 typedef struct dict_state {
-    int calls; /* of the owner, under way */
+    int calls;  /* of the owner and makings of values, under way: which lists there are stays as it is */
+    int placed; /* of the calls those whose values are in their places */
+    bool open;  /* sonde_parametrize is putting a list in */
 } dict_state;
 
 static sonde_status dict_forward(sonde_module *self, const sonde_values *in, sonde_values *out)
@@ -18,10 +20,18 @@ static sonde_status dict_forward(sonde_module *self, const sonde_values *in, son
 static const sonde_module_class dict_class = {
     .name = "ModuleDict", .forward = dict_forward, .min_in = -1, .max_in = SONDE_MAX_VALUES, .is_container = true};
 
+static sonde_status check_original(const sonde_parameter *p)
+{
+    return p->tensor ? SONDE_OK : sonde_fail(SONDE_ESTATE, "the %s is missing", p->name);
+}
+
 /* Originals to the first, each result to the next. */
 static sonde_status list_forward(sonde_module *self, const sonde_values *in, sonde_values *out)
 {
     sonde_values now = {0};
+    if (self->n_parameters > SONDE_MAX_VALUES)
+        return sonde_fail(SONDE_ESTATE, "at most %d originals, got %d", SONDE_MAX_VALUES, self->n_parameters);
+    for (int i = 0; i < self->n_parameters; i++) SONDE_TRY(check_original(&self->parameters[i]));
     for (int i = 0; i < self->n_parameters; i++) now.t[now.n++] = sonde_tensor_retain(self->parameters[i].tensor);
     sonde_status status = SONDE_OK;
     for (int i = 0; status == SONDE_OK && i < self->n_children; i++) {
@@ -41,6 +51,14 @@ static sonde_status list_forward(sonde_module *self, const sonde_values *in, son
 
 static const sonde_module_class list_class = {
     .name = "ParametrizationList", .forward = list_forward, .min_in = -1, .is_container = true};
+
+/* Each list belongs to a parameter of the dict's owner: sonde_parametrize alone puts one in. */
+sonde_status sonde_parametrizations_check_child(const sonde_module *m, const char *name)
+{
+    if (m->class != &dict_class || ((const dict_state *)m->state)->open) return SONDE_OK;
+    return sonde_fail(SONDE_EARG, "child '%s' of parametrizations cannot be assigned: register_parametrization puts it "
+                      "there", name);
+}
 
 bool sonde_is_parametrization_list(const sonde_module *m)
 {
@@ -73,6 +91,11 @@ static sonde_status make_value(sonde_tensor **out, const sonde_module *m, int i)
     snprintf(path, sizeof path, "parametrizations.%s", list->name);
     sonde_values made;
     SONDE_TRY(sonde_module_call_as(list->module, path, &(sonde_values){0}, &made));
+    if (made.n != 1 || !made.t[0]) { /* a hook on the list has a say too */
+        const int n = made.n;
+        sonde_values_release(&made);
+        return sonde_fail(SONDE_ESTATE, "%s must return one tensor, got %d", path, n);
+    }
     *out = made.t[0];
     return SONDE_OK;
 }
@@ -119,14 +142,15 @@ sonde_status sonde_module_call_parametrized(sonde_module *m, const sonde_values 
     sonde_tensor **values = sonde_alloc_zeroed((size_t)n * sizeof *values);
     sonde_status status = values ? SONDE_OK : SONDE_ENOMEM;
     int made = 0;
+    state->calls++; /* from here on, as making a value runs the user's code */
     while (status == SONDE_OK && made < n)
         if ((status = make_value(&values[made], m, made)) == SONDE_OK) made++;
     if (status == SONDE_OK) {
         exchange(m, values);
-        state->calls++;
+        state->placed++;
         status = m->hooks ? sonde_module_call_hooked(m, in, out) : m->class->forward(m, in, out);
-        state->calls--;
-        sonde_status back = put_back(m, values, state->calls == 0);
+        state->placed--;
+        sonde_status back = put_back(m, values, state->placed == 0);
         if (status == SONDE_OK && back != SONDE_OK) {
             sonde_values_release(out);
             status = back;
@@ -134,6 +158,7 @@ sonde_status sonde_module_call_parametrized(sonde_module *m, const sonde_values 
     } else {
         for (int i = 0; i < made; i++) sonde_tensor_release(values[i]);
     }
+    state->calls--;
     sonde_free(values);
     sonde_module_release(dict);
     return status;
@@ -143,7 +168,13 @@ sonde_status sonde_parametrized_value(sonde_tensor **out, sonde_module *m, const
 {
     for (int i = 0; m->parametrizations && i < m->parametrizations->n_children; i++) {
         if (strcmp(m->parametrizations->children[i].name, name) != 0) continue;
-        if (((const dict_state *)m->parametrizations->state)->calls == 0) return make_value(out, m, i);
+        dict_state *state = m->parametrizations->state;
+        if (state->placed == 0) {
+            state->calls++;
+            const sonde_status status = make_value(out, m, i);
+            state->calls--;
+            return status;
+        }
         *out = sonde_tensor_retain(find(m, name)->tensor);
         return SONDE_OK;
     }
@@ -152,31 +183,35 @@ sonde_status sonde_parametrized_value(sonde_tensor **out, sonde_module *m, const
 
 /* ---- putting in place -------------------------------------------------------------------------------------- */
 
-/* The parametrisation gives, without recording and in evaluation mode, what the parameter was. */
-static sonde_status try_out(const sonde_parameter *p, sonde_module *parametrization, const sonde_values *originals,
-                            sonde_tensor **value)
+/* The parametrisation gives, without recording and in evaluation mode, a tensor like `want`. It is the user's code: m's
+ * parameters and their parametrisations are others after it, perhaps. */
+static sonde_status try_out(const char *name, const sonde_tensor *want, sonde_module *parametrization,
+                            const sonde_values *originals, sonde_tensor **value)
 {
     sonde_values made;
     const bool training = parametrization->training, recording = sonde_grad_enable(false);
     sonde_status status = sonde_module_train(parametrization, false);
     if (status == SONDE_OK) status = sonde_module_call(parametrization, originals, &made);
     sonde_grad_enable(recording);
-    if (status != SONDE_OK) return status;
+    if (status != SONDE_OK) {
+        (void)sonde_module_train(parametrization, training); /* what failed first is what is told */
+        return status;
+    }
     status = sonde_module_train(parametrization, training);
-    const sonde_tensor *t = made.n == 1 ? made.t[0] : NULL, *want = p->tensor;
+    const sonde_tensor *t = made.n == 1 ? made.t[0] : NULL;
     char expected[SONDE_SHAPE_TEXT], got[SONDE_SHAPE_TEXT];
     if (status != SONDE_OK) {
     } else if (!t)
         status = sonde_fail(SONDE_EARG, "parametrisation %s of '%s' must return one tensor, got %d",
-                            parametrization->class->name, p->name, made.n);
+                            parametrization->class->name, name, made.n);
     else if (!sonde_tensor_same_shape(t, want))
         status = sonde_fail(SONDE_ESHAPE, "parametrisation %s of '%s' must return a tensor %s, got %s",
-                            parametrization->class->name, p->name,
+                            parametrization->class->name, name,
                             sonde_shape_text(expected, want->ndim, want->shape),
                             sonde_shape_text(got, t->ndim, t->shape));
     else if (t->dtype != want->dtype)
         status = sonde_fail(SONDE_EDTYPE, "parametrisation %s of '%s' must return %s, got %s",
-                            parametrization->class->name, p->name, sonde_dtype_name(want->dtype),
+                            parametrization->class->name, name, sonde_dtype_name(want->dtype),
                             sonde_dtype_name(t->dtype));
     if (status == SONDE_OK) status = sonde_detach(value, made.t[0]);
     sonde_values_release(&made);
@@ -229,7 +264,12 @@ static sonde_status place(sonde_module *m, sonde_parameter *p, sonde_module *par
     sonde_status status = add_originals(list, p, originals);
     if (status == SONDE_OK) status = sonde_module_set_child(list, NULL, parametrization);
     if (status == SONDE_OK) status = make_dict(m);
-    if (status == SONDE_OK) status = sonde_module_set_child(m->parametrizations, p->name, list);
+    if (status == SONDE_OK) {
+        dict_state *state = m->parametrizations->state;
+        state->open = true;
+        status = sonde_module_set_child(m->parametrizations, p->name, list);
+        state->open = false;
+    }
     if (status == SONDE_OK) {
         sonde_tensor *kept = sonde_module_parameter(list, "original");
         if (kept == p->tensor && kept != originals->t[0]) status = sonde_tensor_copy_(kept, originals->t[0]);
@@ -242,15 +282,37 @@ static sonde_status place(sonde_module *m, sonde_parameter *p, sonde_module *par
     return status;
 }
 
-/* One more at the end of the list. */
-static sonde_status append(sonde_module *m, sonde_parameter *p, sonde_module *parametrization)
+static sonde_status refuse_while_called(const sonde_module *m, const char *what)
 {
+    if (!m->parametrizations || ((const dict_state *)m->parametrizations->state)->calls == 0) return SONDE_OK;
+    return sonde_fail(SONDE_ESTATE, "%s is being called: %s", m->class->name, what);
+}
+
+/* The parameter, after user code has run: still there, and parametrised by the same list (NULL: none) as before? */
+static sonde_status find_again(sonde_parameter **out, const sonde_module *m, const char *name, const sonde_module *list)
+{
+    *out = find(m, name);
+    if (*out && (*out)->tensor && !(*out)->is_buffer && list_of(m, name) == list) return SONDE_OK;
+    return sonde_fail(SONDE_ESTATE, "'%s' of %s was changed while its parametrisation was tried", name, m->class->name);
+}
+
+/* One more at the end of the list. What there is is asked for, not read: m may have another dtype by now. */
+static sonde_status append(sonde_module *m, const char *name, sonde_module *parametrization)
+{
+    sonde_module *list = list_of(m, name);
     sonde_tensor *now, *value;
-    SONDE_TRY(sonde_parametrized_value(&now, m, p->name));
-    sonde_status status = try_out(p, parametrization, &(sonde_values){.n = 1, .t = {now}}, &value);
+    sonde_parameter *p = NULL;
+    SONDE_TRY(sonde_parametrized_value(&now, m, name));
+    sonde_module_retain(list);
+    sonde_status status = try_out(name, now, parametrization, &(sonde_values){.n = 1, .t = {now}}, &value);
     sonde_tensor_release(now);
-    SONDE_TRY(status);
-    status = sonde_module_set_child(list_of(m, p->name), NULL, parametrization);
+    if (status != SONDE_OK) {
+        sonde_module_release(list);
+        return status;
+    }
+    status = find_again(&p, m, name, list);
+    if (status == SONDE_OK) status = sonde_module_set_child(list, NULL, parametrization);
+    sonde_module_release(list);
     if (status == SONDE_OK) {
         sonde_tensor_release(p->tensor);
         p->tensor = sonde_tensor_retain(value);
@@ -282,22 +344,25 @@ sonde_status sonde_parametrize(sonde_module *m, const char *name, sonde_module *
 {
     sonde_tensor *tensor;
     SONDE_TRY(sonde_parametrize_find(&tensor, m, name));
-    sonde_parameter *p = find(m, name);
     const bool more = sonde_is_parametrized(m, name);
     if (sonde_module_child(m, "parametrizations") || find(m, "parametrizations"))
         return sonde_fail(SONDE_EARG, "%s has a 'parametrizations' of its own", m->class->name);
     if (n > SONDE_MAX_VALUES || (n > 0) == more)
         return sonde_fail(SONDE_EARG, "parametrisation %s of '%s': expected %s originals, got %d",
                           parametrization->class->name, name, more ? "no" : "1 to 8", n);
-    if (m->parametrizations && ((const dict_state *)m->parametrizations->state)->calls > 0)
-        return sonde_fail(SONDE_ESTATE, "%s is being called: it cannot be parametrised now", m->class->name);
+    SONDE_TRY(refuse_while_called(m, "it cannot be parametrised now"));
     SONDE_TRY(sonde_module_train(parametrization, m->training));
-    if (more) return append(m, p, parametrization);
+    if (more) return append(m, name, parametrization);
     sonde_values given = {.n = n};
     for (int i = 0; i < n; i++) given.t[i] = originals[i];
     sonde_tensor *value;
-    SONDE_TRY(try_out(p, parametrization, &given, &value));
-    sonde_status status = place(m, p, parametrization, &given, value);
+    sonde_parameter *p = NULL;
+    sonde_tensor_retain(tensor);
+    sonde_status status = try_out(name, tensor, parametrization, &given, &value);
+    sonde_tensor_release(tensor);
+    SONDE_TRY(status);
+    status = find_again(&p, m, name, NULL);
+    if (status == SONDE_OK) status = place(m, p, parametrization, &given, value);
     sonde_tensor_release(value);
     return status;
 }
@@ -307,6 +372,7 @@ sonde_status sonde_parametrize(sonde_module *m, const char *name, sonde_module *
 /* What the parameter will be: the one original's tensor, if it fits, with `value`; else a new leaf. */
 static sonde_status make_parameter(sonde_tensor **out, const sonde_module *list, sonde_tensor *value)
 {
+    SONDE_TRY(check_original(&list->parameters[0]));
     sonde_tensor *original = list->parameters[0].tensor;
     if (list->n_parameters == 1 && sonde_tensor_same_shape(original, value) && original->dtype == value->dtype) {
         SONDE_TRY(sonde_tensor_copy_(original, value));
@@ -327,9 +393,7 @@ sonde_status sonde_remove_parametrizations(sonde_module *m, const char *name, bo
 {
     sonde_module *list = list_of(m, name);
     if (!list) return sonde_fail(SONDE_EARG, "%s has no parametrised '%s'", m->class->name, name);
-    if (((const dict_state *)m->parametrizations->state)->calls > 0)
-        return sonde_fail(SONDE_ESTATE, "%s is being called: its parametrisation cannot be removed now",
-                          m->class->name);
+    SONDE_TRY(refuse_while_called(m, "its parametrisation cannot be removed now"));
     sonde_tensor *value, *parameter = NULL;
     if (leave_parametrized) {
         const bool recording = sonde_grad_enable(false);
@@ -337,6 +401,7 @@ sonde_status sonde_remove_parametrizations(sonde_module *m, const char *name, bo
         sonde_grad_enable(recording);
         SONDE_TRY(made);
     } else if (list->n_parameters == 1) {
+        SONDE_TRY(check_original(&list->parameters[0]));
         value = sonde_tensor_retain(list->parameters[0].tensor);
     } else {
         return sonde_fail(SONDE_EARG, "'%s' of %s is made of %d originals: only its present value can be left", name,

@@ -68,8 +68,14 @@ static sonde_activation_facts prelu_facts(const sonde_module *self)
 {
     const sonde_tensor *weight = self->parameters[0].tensor;
     double slope = 0;
-    for (int64_t i = 0; weight && i < sonde_tensor_numel(weight); i++)
-        slope = fmax(slope, fabs(sonde_tensor_get(weight, &i)));
+    for (int64_t i = 0; weight && i < sonde_tensor_numel(weight); i++) {
+        int64_t index[SONDE_MAX_DIMS] = {0}, rest = i; /* a weight assigned later need not be a vector */
+        for (int d = weight->ndim - 1; d >= 0; d--) {
+            index[d] = rest % weight->shape[d];
+            rest /= weight->shape[d];
+        }
+        slope = fmax(slope, fabs(sonde_tensor_get(weight, index)));
+    }
     return steepest("prelu", slope);
 }
 

@@ -46,6 +46,16 @@ static sonde_status iterate(sonde_module *self, sonde_tensor *matrix, int64_t n)
     return status;
 }
 
+/* The original and the buffers may have been assigned since: a vector has none, and fewer axes than `dim` needs. */
+static sonde_status check_buffers(const sonde_module *self, bool has_dim)
+{
+    if (self->n_parameters <= V || !has_dim)
+        return sonde_fail(SONDE_ESTATE, "the original has another number of axes than when it was parametrised");
+    for (int i = U; i <= V; i++)
+        if (!self->parameters[i].tensor) return sonde_fail(SONDE_ESTATE, "%s is missing", self->parameters[i].name);
+    return SONDE_OK;
+}
+
 /* w = W/(uᵀ W v) */
 static sonde_status forward(sonde_module *self, const sonde_values *in, sonde_values *out)
 {
@@ -55,6 +65,7 @@ static sonde_status forward(sonde_module *self, const sonde_values *in, sonde_va
     if (w->ndim < 2) {
         result = normalize(&f, w, state->eps);
     } else {
+        SONDE_TRY(check_buffers(self, w->ndim > state->dim));
         sonde_tensor *matrix = matrix_of(&f, w, state->dim), *plain = f_detach(&f, matrix);
         if (f.status == SONDE_OK && self->training) f.status = iterate(self, plain, state->n_power_iterations);
         /* copies: the next call overwrites the buffers, and backward still needs these values */
@@ -130,7 +141,14 @@ sonde_status sonde_spectral_norm(sonde_module *m, const char *name, int64_t n_po
         return sonde_fail(SONDE_EARG, "spectral_norm: n_power_iterations must be at least 1, got %lld",
                           (long long)n_power_iterations);
     if (!(eps > 0)) return sonde_fail(SONDE_EARG, "spectral_norm: eps must be above 0, got %g", eps);
-    if (w->ndim == 0) return sonde_fail(SONDE_ESHAPE, "spectral_norm: '%s' has no axes", name);
-    SONDE_TRY(sonde_axis(&state.dim, dim ? *dim : w->ndim > 1 ? transposed : 0, w->ndim));
-    return attach(m, name, w, &state);
+    if (sonde_is_parametrized(m, name)) /* the tensor found may have the dtype of before m:to() */
+        SONDE_TRY(sonde_parametrized_value(&w, m, name));
+    else
+        sonde_tensor_retain(w);
+    sonde_status status = SONDE_OK;
+    if (w->ndim == 0) status = sonde_fail(SONDE_ESHAPE, "spectral_norm: '%s' has no axes", name);
+    if (status == SONDE_OK) status = sonde_axis(&state.dim, dim ? *dim : w->ndim > 1 ? transposed : 0, w->ndim);
+    if (status == SONDE_OK) status = attach(m, name, w, &state);
+    sonde_tensor_release(w);
+    return status;
 }

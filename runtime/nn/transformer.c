@@ -246,19 +246,40 @@ static sonde_status collect(void *context, const char *path, sonde_module *owner
     return SONDE_OK;
 }
 
-static sonde_status copy_values(sonde_module *to, sonde_module *from)
+static sonde_status refuse_parametrized(void *context, const char *path, sonde_module *m)
 {
-    list theirs = {0}, ours = {0};
-    SONDE_TRY(sonde_module_visit_parameters(from, false, collect, &theirs));
+    if (!sonde_is_parametrized(m, NULL)) return SONDE_OK;
+    return sonde_fail(SONDE_EARG, "TransformerEncoder: a layer with parametrised tensors cannot be copied");
+}
+
+static sonde_status copy_values(sonde_module *to, const list *from)
+{
+    const list theirs = *from;
+    list ours = {0};
     SONDE_TRY(sonde_module_visit_parameters(to, false, collect, &ours));
     bool fits = theirs.n == ours.n;
     for (int i = 0; fits && i < ours.n; i++) fits = sonde_tensor_same_shape(ours.t[i], theirs.t[i]);
     if (!fits) return sonde_fail(SONDE_ESTATE, "TransformerEncoder: the layer has been given parts of another shape");
-    for (int i = 0; i < ours.n; i++) SONDE_TRY(sonde_tensor_copy_(ours.t[i], theirs.t[i]));
+    for (int i = 0; i < ours.n; i++) {
+        if (ours.t[i]->dtype != theirs.t[i]->dtype)
+            return sonde_fail(SONDE_EDTYPE, "TransformerEncoder: a layer with parameters of several dtypes cannot be "
+                              "copied");
+        SONDE_TRY(sonde_tensor_copy_(ours.t[i], theirs.t[i]));
+        SONDE_TRY(sonde_requires_grad_(ours.t[i], theirs.t[i]->requires_grad));
+    }
     return SONDE_OK;
 }
 
-/* A layer of its own with the same options and weights. */
+/* Each part in the mode of the layer's. */
+static sonde_status copy_modes(sonde_module *to, const sonde_module *from)
+{
+    for (int i = 0; i < to->n_children; i++)
+        SONDE_TRY(sonde_module_train(to->children[i].module, from->children[i].module->training));
+    to->training = from->training;
+    return SONDE_OK;
+}
+
+/* A layer of its own with the same options, weights (their dtype may have changed since it was made) and modes. */
 static sonde_status copy_layer(sonde_module **out, sonde_module *layer)
 {
     const encoder_state *state = layer->state;
@@ -268,6 +289,10 @@ static sonde_status copy_layer(sonde_module **out, sonde_module *layer)
     if (!given->class->activation || sonde_activation_default(given->class->name, &usual) != SONDE_OK)
         return sonde_fail(SONDE_EARG, "TransformerEncoder: a layer whose activation is a %s cannot be copied",
                           given->class->name);
+    list theirs = {0};
+    SONDE_TRY(sonde_module_visit(layer, refuse_parametrized, NULL));
+    SONDE_TRY(sonde_module_visit_parameters(layer, false, collect, &theirs));
+    if (theirs.n > 0) o.dtype = theirs.t[0]->dtype;
     sonde_module *activation = NULL, *copy = NULL;
     SONDE_TRY(sonde_activation_module_new(&activation, given->class->name, given->class->activation(given),
                                           given->class->inplace && given->class->inplace(given)));
@@ -275,7 +300,8 @@ static sonde_status copy_layer(sonde_module **out, sonde_module *layer)
     sonde_status status = sonde_transformer_encoder_layer_new(&copy, &o);
     sonde_module_release(activation);
     SONDE_TRY(status);
-    status = copy_values(copy, layer);
+    status = copy_values(copy, &theirs);
+    if (status == SONDE_OK) status = copy_modes(copy, layer);
     if (status == SONDE_OK)
         *out = copy;
     else

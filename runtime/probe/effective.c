@@ -135,8 +135,10 @@ static void owner_called(void *context, sonde_module *m, const sonde_values *in,
     probe_effective *slot = context;
     const probe_network *network = slot->weight.network;
     if (!network->measuring || !sonde_probe_counts(network)) return;
-    sonde_tensor *w = m->parameters[slot->index].tensor;
+    const sonde_parameter *p = &m->parameters[slot->index];
+    sonde_tensor *w = p->tensor;
     sonde_status status = SONDE_OK;
+    if (!p->is_computed || !w) return; /* the parametrisation has been removed since */
     if (!slot->has_norm && wants_group(network, SONDE_PROBE_WEIGHT)) status = measure_norm(slot, w);
     if (status == SONDE_OK && w->requires_grad && (network->what & WEIGHT_GRAD_GROUPS)) {
         status = sonde_watch_grad(w, gradient_arrived, slot, watch_gone, NULL);

@@ -14,6 +14,7 @@ typedef struct kept_buffer {
 } kept_buffer;
 
 typedef struct kept_stream {
+    sonde_module *owner; /* retained: the stream lies in its state */
     sonde_stream *at, state;
 } kept_stream;
 
@@ -56,7 +57,7 @@ static sonde_status keep_stream(void *context, const char *path, sonde_module *m
         aside->streams = grown;
         aside->stream_room = room;
     }
-    aside->streams[aside->n_streams++] = (kept_stream){.at = stream, .state = *stream};
+    aside->streams[aside->n_streams++] = (kept_stream){.owner = sonde_module_retain(m), .at = stream, .state = *stream};
     return SONDE_OK;
 }
 
@@ -86,6 +87,7 @@ static void free_aside(probe_aside *aside)
         sonde_tensor_release(aside->buffers[i].tensor);
         sonde_tensor_release(aside->buffers[i].copy);
     }
+    for (int i = 0; i < aside->n_streams; i++) sonde_module_release(aside->streams[i].owner);
     sonde_free(aside->buffers);
     sonde_free(aside->streams);
     sonde_free(aside);

@@ -3,8 +3,10 @@
 local process = require "support.process"
 local zoo = require "support.zoo"
 
-local cases = table.move(require "support.zoo_cases", 1, #require "support.zoo_cases", 1, {})
-table.move(require "support.zoo_variants", 1, #require "support.zoo_variants", #cases + 1, cases)
+local cases = {}
+for _, part in ipairs { "support.zoo_cases", "support.zoo_variants" } do
+  for _, case in ipairs(require(part)) do cases[#cases + 1] = case end
+end
 
 local function contains(list, item)
   for _, x in ipairs(list or {}) do

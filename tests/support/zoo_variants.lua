@@ -169,10 +169,6 @@ add("fine-tuning of what fits already", healthy, { data = blobs, lr = 0.01, quic
 end })
 add("single samples, some of which fit at once", healthy, { data = blobs, batch_size = 1, lr = 0.01, steps = 400,
   net = net { depth = 2, width = 32, inputs = 12, outputs = 5, init = inits.he } })
-add("targets that are noise", healthy, { loss = nn.MSELoss(), lr = 0.02, steps = 200, data = function()
-  sonde.manual_seed(31)
-  return data.tensors { sonde.randn(2000, 5), sonde.randn(2000, 1) }
-end, net = net { depth = 2, inputs = 5, outputs = 1, activation = nn.Tanh, init = inits.glorot } })
 add("tanh 5 with RMSprop, its first layer half flat and at work", healthy, { data = zoo.images, quick = true,
   optimizer = rmsprop(1e-3), net = images_net { depth = 5, width = 80, activation = nn.Tanh, init = inits.glorot } })
 add("warm-up from a learning rate of zero", healthy, { data = zoo.images, steps = 300,

@@ -8,14 +8,14 @@ local explain = {}
 
 local function per_module(decades, count) return text.number(10 ^ (decades / math.max(1, count or 1))) end
 
--- Which factor takes (or adds) most: the activations, the weights between them, the normalisation.
-local function main_factor(evidence, sign)
+-- Which factor takes most: the activations, the weights between them, the normalisation.
+local function main_loss(evidence)
   local best, most = "weight", 0
   for _, kind in ipairs { "weight", "activation", "normalisation" } do
-    local decades = sign * evidence[kind .. "_decades"]
+    local decades = -evidence[kind .. "_decades"]
     if decades > most then best, most = kind, decades end
   end
-  return best, most
+  return best
 end
 
 local function one_layer(finding)
@@ -28,10 +28,9 @@ end
 
 function explain.vanishing_gradient(finding)
   local evidence, counts = finding.evidence, finding.counts
-  local factor = main_factor(evidence, -1)
   local single = one_layer(finding)
   if single then return single, { "critical_init", "batch_norm", "skip" } end
-  if factor == "activation" then
+  if main_loss(evidence) == "activation" then
     local module = finding.activation
     local bound = largest_slope[module]
     local cause = ("each %s multiplies the gradient by %s"):format(module or "activation",
@@ -54,10 +53,9 @@ function explain.exploding_gradient(finding)
   end
   local single = one_layer(finding)
   if single then return single, { "critical_init", "batch_norm" } end
-  local factor = main_factor(evidence, 1)
-  if factor == "normalisation" then
-    return ("each normalisation multiplies the gradient by %s"):format(
-      per_module(evidence.normalisation_decades, counts.normalisation)), { "skip", "clip_norm" }
+  if counts.normalisation then -- it undoes any scale of the weights: only a way around it helps
+    return ("each layer with its normalisation multiplies the gradient by %s, whatever the size of its weights"):format(
+      per_module(evidence.total_decades, counts.weight)), { "skip", "clip_norm" }
   end
   if evidence.weight_decades == 0 and evidence.activation_decades == 0 then
     return "each block adds to the gradient on its way down", { "scaled_skip", "batch_norm", "clip_norm" }
@@ -78,31 +76,38 @@ end
 
 function explain.dead_units(finding)
   return ("%.0f %% of the units of '%s' had slope zero for every sample: no gradient passes them and none changes them")
-    :format(100 * finding.evidence.dead_frac, finding.layers[1]), { "leaky_relu", "lower_lr", "batch_norm" }
+    :format(100 * finding.evidence.dead_frac, finding.most), { "leaky_relu", "lower_lr", "batch_norm" }
 end
 
 function explain.saturated_units(finding)
   local evidence = finding.evidence
-  if evidence.saturated_frac >= 0.5 and evidence.saturated_frac < 1 or not evidence.first_slope_rms then
-    return ("%.0f %% of the outputs of '%s' lie on the flat ends of the activation"):format(
-      100 * evidence.saturated_frac, finding.layers[#finding.layers]),
+  if evidence.saturated_frac >= 0.5 or not evidence.first_slope_rms then
+    return ("%.0f %% of the outputs of '%s' lie on the flat ends of the activation: its inputs are too large"):format(
+      100 * evidence.saturated_frac, finding.most),
       { "smaller_init", "batch_norm", "relu+kaiming" }
   end
   return ("the slope of '%s' has fallen from %s to %s of its largest value: its units drift to a flat end")
-    :format(finding.layers[#finding.layers], text.number(evidence.first_slope_rms),
+    :format(finding.most, text.number(evidence.first_slope_rms),
       text.number(evidence.slope_rms)), { "xavier_init", "batch_norm", "relu+kaiming" }
 end
 
 function explain.slow_progress(finding)
-  return ("the loss was %s at the start and is %s; nothing in the gradient explains it: look at the size of the steps")
-    :format(text.number(finding.evidence.first_loss), text.number(finding.evidence.last_loss)),
-    { "higher_lr", "adam", "batch_norm" }
+  local evidence, ratio = finding.evidence, finding.evidence.update_ratio
+  local cause = ("the loss was %s and is %s, and the gradient is not to blame"):format(text.number(evidence.first_loss),
+    text.number(evidence.last_loss))
+  if ratio then
+    cause = cause .. (": a step moves the weights by %s of their size (about 1e-3 is usual)"):format(text.number(ratio))
+  end
+  if ratio and ratio < 1e-5 then return cause, { "higher_lr", "adam", "batch_norm" } end
+  if ratio and ratio > 1e-2 then return cause, { "lower_lr", "clip_norm", "batch_norm" } end
+  return cause, { "higher_lr", "lower_lr", "adam" }
 end
 
 function explain.unbalanced_updates(finding)
   local decades = finding.evidence.decades_from_the_middle
-  return ("'%s' moves %s times as far per step, relative to its size, as the middle one of the weight matrices (%s)")
-    :format(finding.layers[1], text.number(10 ^ decades), text.number(finding.evidence.middle_update_ratio)),
+  return ("a step moves '%s' by %s of its size, and the middle one of the weight matrices by %s")
+    :format(finding.most, text.number(finding.evidence.middle_update_ratio * 10 ^ decades),
+      text.number(finding.evidence.middle_update_ratio)),
     { "per_layer_lr", "adam", "batch_norm" }
 end
 

@@ -3,6 +3,7 @@
 local chain = require "sonde.diagnose.chain"
 local explain = require "sonde.diagnose.explain"
 local fail = require "sonde.fail"
+local statistics = require "sonde.diagnose.statistics"
 local suggest = require "sonde.suggest"
 
 local diagnose = {}
@@ -132,8 +133,8 @@ function Diagnosis:findings(ended)
 end
 
 -- The same from a run's file, also a live or a killed run's FILE.part: { file =, healthy =, findings =, attributes =,
--- profile = the newest picture over depth }. options: { thresholds = { name = value } }. nil, message, code where the
--- file cannot be read.
+-- last = the newest row with finite gradients, groups =, n_steps = }. options: { thresholds = { name = value } }.
+-- nil, message, code where the file cannot be read.
 function diagnose.file(path, options)
   local given = suggest.check_options("diagnose", options, { "thresholds" })
   local opened, message, code = require "sonde.diagnose.source".open(path)
@@ -144,7 +145,8 @@ function diagnose.file(path, options)
     for row in opened.rows() do
       diagnosis:feed(row)
       rows, steps = rows + 1, row.step
-      if row.activation_grad then last = row end
+      local norms = row.activation_grad and row.activation_grad.l2_norm
+      if norms and (not last or statistics.is_finite(norms[#norms])) then last = row end
     end
   end)
   opened.close()

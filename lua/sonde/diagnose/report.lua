@@ -23,23 +23,40 @@ local lessons = {
   unbalanced_updates = "As a rule of thumb each matrix moves by about a thousandth of its size per step.",
 }
 
+-- What the names of the cures stand for.
+local cures = {
+  ["relu+kaiming"] = "ReLU with He's initial weights", batch_norm = "normalise each layer",
+  skip = "a way around each layer", scaled_skip = "branches scaled by 1/sqrt(depth)",
+  critical_init = "initial weights that keep the gradient's size", kaiming_init = "He's initial weights",
+  xavier_init = "Glorot's initial weights", smaller_init = "smaller initial weights or inputs",
+  leaky_relu = "a small slope everywhere", clip_norm = "limit the gradient's norm", lower_lr = "smaller steps",
+  higher_lr = "larger steps", warm_up = "small steps first", per_layer_lr = "a learning rate for each layer",
+  adam = "Adam: steps that do not depend on the gradient's size",
+}
+
+local function in_words(names)
+  local list = {}
+  for i, name in ipairs(names) do list[i] = cures[name] and ("%s (%s)"):format(name, cures[name]) or name end
+  return table.concat(list, ", ")
+end
+
 local function short_list(names)
   if #names <= 4 then return table.concat(names, ", ") end
   return ("%s, %s, … %s (%d layers)"):format(names[1], names[2], names[#names], #names)
 end
 
 local function finding_lines(finding, lines)
-  lines[#lines + 1] = ("%s, since step %d (%s, severity %.2f)."):format(titles[finding.pathology], finding.since_step,
-    finding.pathology, finding.severity)
+  lines[#lines + 1] = ("%s, since step %d (%s, severity %.2f of 1)."):format(titles[finding.pathology],
+    finding.since_step, finding.pathology, finding.severity)
   lines[#lines + 1] = "  " .. lessons[finding.pathology]
   lines[#lines + 1] = "  why:   " .. finding.cause
   if #finding.layers > 0 then lines[#lines + 1] = "  where: " .. short_list(finding.layers) end
   local evidence = finding.evidence
   if evidence.decades_per_layer then
-    lines[#lines + 1] = ("  seen:  %+.2f decades (powers of ten) per layer towards the input, %+.1f in all")
-      :format(evidence.decades_per_layer, evidence.total_decades)
+    lines[#lines + 1] = ("  seen:  at step %d, %+.2f decades (powers of ten) per layer towards the input, %+.1f in all")
+      :format(evidence.step, evidence.decades_per_layer, evidence.total_decades)
   end
-  lines[#lines + 1] = "  try:   " .. table.concat(finding.cures, ", ")
+  lines[#lines + 1] = "  try:   " .. in_words(finding.cures)
 end
 
 -- The weight layers' gradients of the newest row as bars.

@@ -83,18 +83,18 @@ end
 
 -- Collects the layers for which `since_of(i)` knows a step; share(i): how many of their units.
 local function collect(self, pathology, since_of, share)
-  local layers, since, most, shares = {}, nil, 0, {}
+  local layers, since, most, worst = {}, nil, -1, nil
   for i, name in ipairs(self.names) do
     local step = since_of(i)
     if step then
       layers[#layers + 1] = name
       since = math.min(since or step, step)
-      shares[#shares + 1] = share(i)
-      most = math.max(most, share(i))
+      if share(i) >= most then most, worst = share(i), i end
     end
   end
   if #layers == 0 then return nil end
-  return { pathology = pathology, layers = layers, since_step = since, shares = shares,
+  return { pathology = pathology, layers = layers, since_step = since,
+           share = most, most = self.names[worst], at = worst,
            severity = math.min(1, 0.5 * most + 0.5 * #layers / #self.names), evidence = {} }
 end
 
@@ -120,7 +120,7 @@ function Units:findings(share, stalled)
   end, function(i) return known(self.last[i].saturated) and self.last[i].saturated or 1 end)
   local found = {}
   if dead then
-    dead.evidence.dead_frac = math.max(table.unpack(dead.shares))
+    dead.evidence.dead_frac = dead.share
     dead.collapsed = true -- no dead layer tells samples apart: the signal was lost before its units were
     for i, name in ipairs(self.names) do
       local cosine = self.last[i].cosine
@@ -131,11 +131,12 @@ function Units:findings(share, stalled)
     found[1] = dead
   end
   if saturated then
-    saturated.evidence.saturated_frac = math.max(table.unpack(saturated.shares))
-    for i, name in ipairs(self.names) do
-      if name == saturated.layers[#saturated.layers] then
-        saturated.evidence.slope_rms, saturated.evidence.first_slope_rms = self.last[i].slope, self.first_slope[i]
-      end
+    saturated.evidence.saturated_frac = saturated.share
+    saturated.evidence.slope_rms = self.last[saturated.at].slope
+    saturated.evidence.first_slope_rms = self.first_slope[saturated.at]
+    local lost = 1 - (saturated.evidence.slope_rms or 1) -- what counts where no unit is at the end
+    if lost > saturated.share then
+      saturated.severity = math.min(1, saturated.severity + 0.5 * (lost - saturated.share))
     end
     found[#found + 1] = saturated
   end

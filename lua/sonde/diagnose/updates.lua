@@ -61,17 +61,17 @@ function Updates:feed(row)
 end
 
 function Updates:findings(share)
-  local layers, since, most = {}, nil, 0
+  local layers, since, most, worst = {}, nil, 0, nil
   for _, matrix in ipairs(self.list) do
     local step = matrix.latch:verdict(share)
     if step then
       layers[#layers + 1] = matrix.name
       since = math.min(since or step, step)
-      if math.abs(matrix.last) > math.abs(most) then most = matrix.last end
+      if math.abs(matrix.last) > math.abs(most) then most, worst = matrix.last, matrix.name end
     end
   end
   if #layers == 0 then return {} end
-  return { { pathology = "unbalanced_updates", layers = layers, since_step = since,
+  return { { pathology = "unbalanced_updates", layers = layers, since_step = since, most = worst or layers[1],
              severity = math.min(1, math.abs(most) / 6),
              evidence = { decades_from_the_middle = most, middle_update_ratio = 10 ^ self.middle } } }
 end

@@ -1,52 +1,7 @@
 --- The detectors, fed with rows made up for the purpose.
-local Latch = require "sonde.diagnose.latch"
 local diagnose = require "sonde.diagnose"
-local statistics = require "sonde.diagnose.statistics"
 
 local nan = 0 / 0
-
-describe("statistics", function()
-  it("are those of the definitions", function()
-    assert.equal(2, statistics.median { 3, 1, 2 })
-    assert.equal(2.5, statistics.median { 4, 1, 2, 3 })
-    assert.is_nil(statistics.median {})
-    assert.equal(2, statistics.theil_sen { 1, 3, 5, 7, 9 })
-    assert.equal(2, statistics.theil_sen { 1, 3, 500, 7, 9 }) -- one outlier changes nothing
-    assert.is_nil(statistics.theil_sen { 1 })
-    assert.equal(1, statistics.r2({ 1, 3, 5 }, 2))
-    assert.is_true(statistics.r2({ 1, 30, 5, 20 }, 2) < 0.5)
-  end)
-end)
-
-describe("a latch", function()
-  local function feed(latch, values)
-    for step, value in ipairs(values) do latch:feed(step, value) end
-    return latch:verdict(0.25)
-  end
-  local function new() return Latch.new { on = 1, off = 0.5, hold = 3 } end
-
-  it("begins after three rows in a row, and dates from the first", function()
-    assert.equal(2, feed(new(), { 0, 2, 2, 2, 2 }))
-    assert.is_nil(feed(new(), { 2, 2, 0, 2, 2, 0, 2, 2, 0 }))
-  end)
-
-  it("ends only below the lower limit", function()
-    assert.equal(1, feed(new(), { 2, 2, 2, 0.7, 0.7, 0.7, 0.7 }))
-  end)
-
-  it("forgets a short episode, but not a long one", function()
-    local short = { 2, 2, 2 }
-    for i = 4, 40 do short[i] = 0 end
-    assert.is_nil(feed(new(), short))
-    assert.equal(1, feed(new(), { 2, 2, 2, 2, 0, 0, 0, 0 }))
-  end)
-
-  it("judges a run of one row by that row, and passes over rows without a measure", function()
-    assert.equal(1, feed(new(), { 2 }))
-    assert.is_nil(feed(new(), { 0 }))
-    assert.equal(1, feed(new(), { 2, nan, 2, nan, 2 }))
-  end)
-end)
 
 --- Groups of a chain of `n` Linear layers h1..hn, out, each but the last followed by an activation a1..an.
 local function layout(n, activation)
@@ -135,6 +90,34 @@ describe("over depth", function()
     assert.same({}, findings(layout(10), repeated(5, function() return { activation_grad = { l2_norm = branch } } end)))
   end)
 
+  it("a gradient that vanished at the start counts if that delayed a tenth of the run", function()
+    local function healed_after(n)
+      return repeated(100, function(step)
+        return { activation_grad = { l2_norm = gradients(10, step <= n and 0.25 or 1) } }
+      end)
+    end
+    assert.equal("vanishing_gradient", findings(layout(10), healed_after(12))[1].pathology)
+    assert.same({}, findings(layout(10), healed_after(6)))
+  end)
+
+  it("an explosion of the first step is named if something came of it", function()
+    local function rows_with(saturated)
+      return repeated(40, function(step)
+        local values = { slope_rms = {}, saturated_frac = {}, dead_frac = {}, idle_frac = {}, sample_cosine = {} }
+        for p = 1, 21 do
+          for _, list in next, values do list[p] = nan end
+          if p % 2 == 0 then values.saturated_frac[p], values.slope_rms[p] = step > 1 and saturated or 0, 0.3 end
+        end
+        return { activation = values, activation_grad = { l2_norm = gradients(10, step == 1 and 3 or 1) } }
+      end)
+    end
+    local found = findings(layout(10, "Tanh"), rows_with(0.9))
+    local there = { [found[1].pathology] = found[1], [found[2].pathology] = found[2] }
+    assert.equal(1, there.exploding_gradient.since_step)
+    assert.equal(2, there.saturated_units.since_step)
+    assert.same({}, findings(layout(10, "Tanh"), rows_with(0.1)))
+  end)
+
   it("lines can be drawn elsewhere", function()
     assert.same({}, findings(layout(10), rows_of(10, 0.25), { vanishing_decades = 9 }))
     assert.has_error(function() diagnose.new(layout(3), { vanishing_decade = 9 }) end)
@@ -162,6 +145,10 @@ describe("numbers", function()
     assert.same({ "out.weight" }, there.numeric_overflow.layers)
   end)
 
+  it("do not explode because the first batch happened to fit", function()
+    assert.same({}, findings(groups, repeated(60, function(step) return row(100 - step, step == 1 and 1e-9 or 1) end)))
+  end)
+
   it("may rise back to where they began, spike once, or not be logged at every step", function()
     assert.same({}, findings(groups, repeated(60, function(step)
       return row(1, step < 10 and 1 or step < 40 and 1e-5 or 1, 0)
@@ -182,6 +169,18 @@ describe("progress", function()
   it("is missing where the loss stands still with the gradient it began with", function()
     assert.equal("slow_progress", run(function() return 2.3 end)[1].pathology)
     assert.equal("slow_progress", run(function(s) return 2.3 + 0.2 * math.sin(s * s) end)[1].pathology)
+  end)
+
+  it("is not expected of outputs that fit the targets", function()
+    local groups = layout(2)
+    local function standing_still(output, gradient)
+      return findings(groups, repeated(100, function()
+        return { metrics = { loss = 1e-3, grad_norm = 1 }, activation = { l2_norm = { 1, 1, 1, 1, output } },
+                 activation_grad = { l2_norm = { 1, 1, 1, 1, gradient } } }
+      end))
+    end
+    assert.same({}, standing_still(100, 1e-3))
+    assert.equal("slow_progress", standing_still(1, 1e-3)[1].pathology)
   end)
 
   it("is there where the loss has fallen, falls at last, or has nothing left to fall", function()
@@ -228,6 +227,43 @@ describe("units and updates", function()
     assert.same({ "a1" }, found[1].layers)
   end)
 
+  it("half of a layer may be flat by design, or come to be so at work", function()
+    local function is_half_flat(share, slope)
+      local rows = activation_rows(function() return nan end, function(p, step)
+        return p == 4 and (share == "design" and 0.6 or step > 10 and share) or 0.1
+      end)
+      for step, row in ipairs(rows) do
+        row.metrics = { loss = 100 - step, grad_norm = 1 }
+        for p = 2, 6, 2 do row.activation.slope_rms[p] = slope end
+      end
+      local found = findings(groups, rows)
+      return #found > 0 and found[1].pathology
+    end
+    assert.equal("saturated_units", is_half_flat("design", 0.4)) -- since the start
+    assert.is_false(is_half_flat("design", 0.7)) -- ReLU6
+    assert.is_false(is_half_flat(0.6, 0.4))
+    assert.equal("saturated_units", is_half_flat(0.8, 0.4))
+  end)
+
+  it("a layer that sinks to one end and answers all samples alike is saturated with no unit at the end", function()
+    local function sinking(cosine)
+      local rows = activation_rows(function() return nan end, function() return 0 end)
+      for step, row in ipairs(rows) do
+        row.metrics = { loss = 100 - step, grad_norm = 1 }
+        for p = 2, 6, 2 do
+          row.activation.slope_rms[p] = p == 6 and math.max(0.3, 1 - step / 20) or 1
+          row.activation.sample_cosine[p] = cosine
+        end
+      end
+      return findings(groups, rows)
+    end
+    local found = sinking(0.99)
+    assert.equal("saturated_units", found[1].pathology)
+    assert.same({ "a3" }, found[1].layers)
+    assert.equal(12, found[1].since_step)
+    assert.same({}, sinking(0.5))
+  end)
+
   it("a matrix that moves far less than the others is named; gains and biases are not compared", function()
     local weights = {
       weight = {
@@ -242,5 +278,15 @@ describe("units and updates", function()
     assert.same({ "h2.weight" }, found[1].layers)
     assert.near(-3, found[1].evidence.decades_from_the_middle, 1e-9)
     assert.same({}, findings(weights, rows { 1e-3, 1e-9, 1e-4, 10, 2e-3 }))
+    -- One that rounding keeps still has a gradient; one behind a branch that starts at zero has none at first.
+    weights.weight_grad = weights.weight
+    local function still_one(gradient_at)
+      return repeated(10, function(step)
+        return { weight = { update_ratio = { 1e-3, 1, 0, 1, 2e-3, 1e-3 } },
+                 weight_grad = { l2_norm = { 1, 1, gradient_at(step), 1, 1, 1 } } }
+      end)
+    end
+    assert.same({ "h2.weight" }, findings(weights, still_one(function() return 1 end))[1].layers)
+    assert.same({}, findings(weights, still_one(function(step) return step == 1 and 0 or 1 end)))
   end)
 end)

@@ -290,3 +290,134 @@ Sequential(
     end)
   end)
 end)
+
+describe("parametrisations misused", function()
+  --- Wherever the error is raised: here or in a parametrisation of the test's.
+  local function refused(text, fn, ...)
+    local ok, message = pcall(fn, ...)
+    assert.is_false(ok)
+    assert.truthy(tostring(message):find(text, 1, true), tostring(message))
+  end
+
+  local function doubled(w) return w * 2 end
+
+  local function changing(change)
+    local m, on = nn.Linear(3, 3), false
+    parametrize.register_parametrization(m, "weight", function(w)
+      if on then
+        on = false
+        change(m)
+      end
+      return w * 2
+    end)
+    return m, function() on = true end
+  end
+
+  it("are not registered or removed while one makes its value", function()
+    local m, arm = changing(function(m) parametrize.remove_parametrizations(m, "weight", false) end)
+    arm()
+    refused("cannot be removed now", m, sonde.randn(2, 3))
+    arm()
+    refused("cannot be removed now", function() return m.weight end)
+    arm()
+    refused("cannot be removed now", parametrize.remove_parametrizations, m, "weight")
+    expect.shape({ 2, 3 }, (m(sonde.randn(2, 3))))
+    parametrize.remove_parametrizations(m, "weight")
+    assert.is_false(parametrize.is_parametrized(m))
+    m, arm = changing(function(module) parametrize.register_parametrization(module, "bias", doubled) end)
+    arm()
+    refused("cannot be parametrised now", m, sonde.randn(2, 3))
+    assert.is_false(parametrize.is_parametrized(m, "bias"))
+  end)
+
+  it("are refused where the module changed while one was tried", function()
+    local m = nn.Linear(3, 3)
+    local first = true
+    refused("was changed while its parametrisation was tried", parametrize.register_parametrization, m, "weight",
+      function(w)
+        if first then
+          first = false
+          parametrize.register_parametrization(m, "weight", doubled)
+        end
+        return w * 2
+      end)
+    expect.shape({ 2, 3 }, (m(sonde.randn(2, 3))))
+  end)
+
+  it("name a missing original", function()
+    local m = parametrize.register_parametrization(nn.Linear(3, 3), "weight", function() return sonde.ones(3, 3) end)
+    m.parametrizations.weight.original = nil
+    refused("the original is missing", m, sonde.randn(2, 3))
+    refused("the original is missing", parametrize.remove_parametrizations, m, "weight", true)
+    refused("the original is missing", parametrize.remove_parametrizations, m, "weight", false)
+  end)
+
+  it("take no modules assigned in their place", function()
+    local m = parametrize.register_parametrization(nn.Linear(3, 3), "weight", doubled)
+    local other = parametrize.register_parametrization(nn.Linear(3, 3), "bias", doubled)
+    for _, child in ipairs { nn.Identity(), other.parametrizations.bias } do
+      refused("register_parametrization puts it there", function() m.parametrizations.foo = child end)
+      refused("register_parametrization puts it there", function() m.parametrizations.weight = child end)
+    end
+    expect.shape({ 2, 3 }, (m(sonde.randn(2, 3))))
+  end)
+
+  it("name missing buffers and originals that do not fit", function()
+    local x = sonde.randn(2, 3)
+    for _, name in ipairs { "_u", "_v" } do
+      local m = parametrizations.spectral_norm(nn.Linear(3, 3))
+      m.parametrizations.weight[1][name] = nil
+      refused(name .. " is missing", m, x)
+      refused(name .. " is missing", m:eval(), x)
+    end
+    local m = parametrizations.spectral_norm(nn.Linear(3, 3), "bias")
+    m.parametrizations.bias.original = nn.Parameter(sonde.randn(3, 3))
+    refused("another number of axes", m, x)
+    m = parametrizations.orthogonal(nn.Linear(3, 3))
+    m.parametrizations.weight[1].base = nil
+    refused("base is missing", m, x)
+    m = parametrizations.orthogonal(nn.Linear(3, 3))
+    m.parametrizations.weight.original = nn.Parameter(sonde.randn(3))
+    refused("at least 2 axes, got 1", m, x)
+  end)
+
+  it("follow another after the module has changed its dtype", function()
+    local m = parametrizations.weight_norm(nn.Linear(3, 3)):to("float64")
+    local before = m.weight:detach()
+    parametrize.register_parametrization(m, "weight", doubled)
+    assert.is_true(m.weight:detach():equal(before * 2))
+    parametrizations.spectral_norm(m)
+    assert.equal("float64", m.weight.dtype)
+    assert.equal("float64", m.parametrizations.weight[3]._u.dtype)
+  end)
+
+  it("keep their mode when they fail", function()
+    local Broken = nn.Module:extend "Broken"
+    function Broken:forward() error "boom" end
+    local broken = Broken()
+    refused("boom", parametrize.register_parametrization, nn.Linear(3, 3), "weight", broken)
+    assert.is_true(broken.training)
+  end)
+
+  it("make parameters with the names of methods", function()
+    local Layer = nn.Module:extend "Layer"
+    function Layer:init() self.apply = nn.Parameter(sonde.randn(3)) end
+    function Layer:forward(x) return x end
+    local m = parametrize.register_parametrization(Layer(), "apply", doubled)
+    assert.is_true(parametrize.is_parametrized(m, "apply"))
+  end)
+
+  it("may be removed while a probe is attached", function()
+    local m = parametrize.register_parametrization(nn.Linear(4, 4), "bias", doubled)
+    local net = nn.Sequential { m }
+    local optimizer, probe = optim.SGD(net:parameters(), { lr = 0.1 }), sonde.probe.attach(net)
+    parametrize.remove_parametrizations(m, "bias")
+    m.bias = nil
+    for _ = 1, 2 do
+      optimizer:zero_grad()
+      net(sonde.randn(8, 4)):sum():backward()
+      optimizer:step()
+      probe:step()
+    end
+  end)
+end)

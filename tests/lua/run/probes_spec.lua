@@ -219,3 +219,30 @@ describe("what happens between two rows", function()
     assert.same({ 1, 3, 4 }, read "/validation/step":totable())
   end)
 end)
+
+describe("a layer replaced during the forward over fixed samples", function()
+  it("still has its random stream put back", function()
+    local Net = nn.Module:extend "Net"
+    function Net:init()
+      self.fc = nn.Linear(4, 4)
+      self.drop = nn.Dropout(0.5)
+    end
+    function Net:forward(x)
+      local y = self.drop(self.fc(x))
+      self.drop = nn.Dropout(0.5)
+      collectgarbage()
+      collectgarbage()
+      return y
+    end
+    local net, loss_fn = Net(), nn.MSELoss()
+    local optimizer = sonde.optim.SGD(net:parameters(), { lr = 0.1 })
+    local x, y = sonde.randn(8, 4), sonde.randn(8, 4)
+    local probe <close> = sonde.probe.attach(net, { input = x, target = y, loss = loss_fn })
+    for _ = 1, 3 do
+      optimizer:zero_grad()
+      loss_fn(net(x), y):backward()
+      optimizer:step()
+      probe:step()
+    end
+  end)
+end)
