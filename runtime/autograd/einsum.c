@@ -39,13 +39,14 @@ static sonde_status read_labels(const char **at, labels *out, const char *whole)
         const char c = **at;
         if (c == ' ') continue;
         if (c == '\0' || c == ',' || c == '-') return SONDE_OK;
-        if (c == '.') return sonde_fail(SONDE_EARG, "einsum '%.99s': an ellipsis is not supported: name the axes", whole);
+        if (c == '.')
+            return sonde_fail(SONDE_EARG, "einsum '%.99s': an ellipsis is not supported: name the axes", whole);
         if (!isalpha((unsigned char)c))
             return sonde_fail(SONDE_EARG, "einsum '%.99s': '%c' is no label (a-z, A-Z)", whole, c);
         if (find(out, c) >= 0)
             return sonde_fail(SONDE_EARG,
-                              "einsum '%.99s': label '%c' occurs twice in one operand; diagonals are not supported", whole,
-                              c);
+                              "einsum '%.99s': label '%c' occurs twice in one operand; diagonals are not supported",
+                              whole, c);
         if (out->n == SONDE_MAX_DIMS)
             return sonde_fail(SONDE_EARG, "einsum '%.99s': more than %d axes", whole, SONDE_MAX_DIMS);
         out->name[out->n++] = c;
@@ -99,13 +100,14 @@ static sonde_status check_sizes(const equation *e, const char *text, int n, sond
     if (n != e->n) return sonde_fail(SONDE_EARG, "einsum '%.99s' has %d operands, got %d tensors", text, e->n, n);
     for (int i = 0; i < n; i++) {
         if (in[i]->ndim != e->in[i].n)
-            return sonde_fail(SONDE_ESHAPE, "einsum '%.99s': operand %d has %d axes, the equation names %d", text, i + 1,
-                              in[i]->ndim, e->in[i].n);
+            return sonde_fail(SONDE_ESHAPE, "einsum '%.99s': operand %d has %d axes, the equation names %d", text,
+                              i + 1, in[i]->ndim, e->in[i].n);
         for (int d = 0; d < in[i]->ndim; d++) {
             int64_t *known = &size[(int)e->in[i].name[d]];
             if (*known >= 0 && *known != in[i]->shape[d])
-                return sonde_fail(SONDE_ESHAPE, "einsum '%.99s': label '%c' is %lld in one operand and %lld in operand %d",
-                                  text, e->in[i].name[d], (long long)*known, (long long)in[i]->shape[d], i + 1);
+                return sonde_fail(SONDE_ESHAPE,
+                                  "einsum '%.99s': label '%c' is %lld in one operand and %lld in operand %d", text,
+                                  e->in[i].name[d], (long long)*known, (long long)in[i]->shape[d], i + 1);
             *known = in[i]->shape[d];
         }
     }
