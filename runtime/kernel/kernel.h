@@ -90,9 +90,11 @@ bool sonde_finite_kernel(sonde_dtype dtype, const void *x, size_t n); /* is ever
 #define SONDE_BINADE_LOW (-150)
 #define SONDE_BINADE_COUNT 278 /* -150 .. 127 */
 /* Adds to counts[binade] floor(log2|x|) (end bins collect what lies beyond); zeros, subnormals (of the dtype, counted
- * in their bin too) and non-finite ones apart. */
+ * in their bin too) and non-finite ones apart. powers: those of counts that are exactly ±2^binade; what lies beyond the
+ * end bins is not among them. abs_max: the largest finite |x|, *out's included. */
 typedef struct sonde_histogram {
-    uint32_t counts[SONDE_BINADE_COUNT], n_zero, n_subnormal, n_nonfinite;
+    uint32_t counts[SONDE_BINADE_COUNT], powers[SONDE_BINADE_COUNT], n_zero, n_subnormal, n_nonfinite;
+    double abs_max;
 } sonde_histogram;
 void sonde_histogram_kernel(sonde_histogram *out, sonde_dtype dtype, const void *x, size_t n);
 

@@ -72,11 +72,19 @@ static const column weight_columns[] = {
     [WEIGHT_UPDATE_RATIO] = {MOMENT, "update_ratio", "norm of the change over norm of the weight"},
     [WEIGHT_UNCHANGED_FRAC] = {MOMENT, "unchanged_frac", "share of elements with a gradient that did not move"},
 };
+#define UNDERFLOW(precision, name)                                                                                     \
+    [HISTOGRAM_UNDERFLOW + UNDERFLOW_COLUMNS * precision] =                                                            \
+        {MOMENT, name "_underflow_frac", "share of elements other than 0 that " name " rounds to 0"},                  \
+    {NORM, name "_loss_scale", "largest power of two that keeps them within " name},                                   \
+    {MOMENT, name "_scaled_underflow_frac", "the share left with " name "_loss_scale"}
+
 static const column histogram_columns[] = {
     [HISTOGRAM_COUNTS] = {COUNTS, "counts", "elements by floor(log2 |g|)"},
     [HISTOGRAM_N_ZERO] = {COUNT, "n_zero", "zeros"},
     [HISTOGRAM_N_SUBNORMAL] = {COUNT, "n_subnormal", "subnormal elements, in counts as well"},
     [HISTOGRAM_N_NONFINITE] = {COUNT, "n_nonfinite", "infinite and NaN elements"},
+    UNDERFLOW(PRECISION_FLOAT16, "float16"), UNDERFLOW(PRECISION_BFLOAT16, "bfloat16"),
+    UNDERFLOW(PRECISION_FLOAT8_E4M3, "float8_e4m3"), UNDERFLOW(PRECISION_FLOAT8_E5M2, "float8_e5m2"),
 };
 
 static const column hidden_columns[] = {

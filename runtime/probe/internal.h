@@ -152,8 +152,12 @@ enum { ACTIVATION_MEAN, ACTIVATION_STD, ACTIVATION_L2, ACTIVATION_ABS_MAX, ACTIV
        ACTIVATION_N_NONFINITE };
 enum { WEIGHT_L2, WEIGHT_UPDATE_L2, WEIGHT_UPDATE_RATIO, WEIGHT_UNCHANGED_FRAC };
 enum { HIDDEN_L2, HIDDEN_LENGTH, HIDDEN_CELL_L2 };
-enum { HISTOGRAM_COUNTS, HISTOGRAM_N_ZERO, HISTOGRAM_N_SUBNORMAL, HISTOGRAM_N_NONFINITE };
-#define PROBE_MAX_COLUMNS 12
+enum { HISTOGRAM_COUNTS, HISTOGRAM_N_ZERO, HISTOGRAM_N_SUBNORMAL, HISTOGRAM_N_NONFINITE, HISTOGRAM_UNDERFLOW };
+typedef enum probe_precision { /* from HISTOGRAM_UNDERFLOW on, UNDERFLOW_COLUMNS each */
+    PRECISION_FLOAT16, PRECISION_BFLOAT16, PRECISION_FLOAT8_E4M3, PRECISION_FLOAT8_E5M2, PRECISION_COUNT
+} probe_precision;
+#define UNDERFLOW_COLUMNS 3
+#define PROBE_MAX_COLUMNS 16
 
 typedef struct probe_table {       /* one group of the history */
     sonde_group *group;            /* NULL: no probes */
@@ -252,6 +256,14 @@ void sonde_probe_effective_unwatch(probe_network *network);
 void sonde_probe_effective_backward_end(probe_network *network);
 /* The module whose tensor this ParametrizationList makes. */
 probe_module *sonde_probe_parametrized(const probe_network *network, const sonde_module *list);
+
+/* precision.c: how a histogram would fare in a format of less precision */
+typedef struct probe_underflow {
+    double share;        /* of the finite elements that are not 0: how many would round to 0; NaN if there are none */
+    double scale;        /* largest power of two, of those dtype has, that overflows none of them */
+    double share_scaled; /* the share that is left once they are multiplied by it */
+} probe_underflow;
+void sonde_probe_underflows(probe_underflow *out, const sonde_histogram *h, sonde_dtype dtype); /* [PRECISION_COUNT] */
 
 /* samples.c */
 void sonde_probe_samples_stop(probe_network *network); /* nothing if they are not being measured */

@@ -33,6 +33,13 @@
  * Weights:   a gradient is p.grad when the step's last backward has returned. Not measured: a parameter that no
  *            backward of the step reached, or whose gradient was cleared before the last one ended. /weight tells of
  *            the last optimiser step in the row.
+ * Precision: (both histogram groups) for float16, bfloat16, float8_e4m3 and float8_e5m2, of the finite elements that are
+ *            not 0: the share that would round to 0 (<format>_underflow_frac: to nearest even, subnormals kept, so all
+ *            up to half of the smallest subnormal); the loss scale that would save them (<format>_loss_scale: the
+ *            largest power of two that keeps their largest within the format, Micikevicius et al. 2018, Mixed precision
+ *            training, 3.2; at most what the model's dtype holds); and the share that rounds to 0 even so
+ *            (<format>_scaled_underflow_frac). One scale for a network is the least along `probe`. NaN where all are 0,
+ *            and for a share that ends within an end bin of the histogram (float64 below 2^-150 or above 2^127).
  * Time:      (hidden_grad) one probe per layer and direction of an RNN, LSTM or GRU ("rnn.hidden_l0"; cells have none):
  *            the norms over batch and units of dL/dh_t and dL/dc_t, all paths summed, before clip_hidden_grad, in
  *            backwards that run while the network is in training mode. time_step counts the elements of the sequence

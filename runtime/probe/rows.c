@@ -92,6 +92,18 @@ static void put_update(const row *r, int place, const sonde_update_stats *stats)
     put_moment(r, WEIGHT_UNCHANGED_FRAC, place, (double)stats->n_unchanged / (double)stats->n);
 }
 
+static void put_underflow(const row *r, int place, const sonde_histogram *h)
+{
+    probe_underflow underflow[PRECISION_COUNT];
+    sonde_probe_underflows(underflow, h, r->is_double ? SONDE_FLOAT64 : SONDE_FLOAT32);
+    for (int k = 0; k < PRECISION_COUNT; k++) {
+        const int column = HISTOGRAM_UNDERFLOW + UNDERFLOW_COLUMNS * k;
+        put_moment(r, column, place, underflow[k].share);
+        put_norm(r, column + 1, place, underflow[k].scale);
+        put_moment(r, column + 2, place, underflow[k].share_scaled);
+    }
+}
+
 static void put_histogram(const row *r, int place, const sonde_histogram *h)
 {
     uint32_t *counts = r->cells[HISTOGRAM_COUNTS];
@@ -99,6 +111,7 @@ static void put_histogram(const row *r, int place, const sonde_histogram *h)
     put_count(r, HISTOGRAM_N_ZERO, place, h->n_zero);
     put_count(r, HISTOGRAM_N_SUBNORMAL, place, h->n_subnormal);
     put_count(r, HISTOGRAM_N_NONFINITE, place, h->n_nonfinite);
+    put_underflow(r, place, h);
 }
 
 /* ---- one group ----------------------------------------------------------------------------------------- */

@@ -218,12 +218,15 @@ static void histograms(void)
                 int binade = ilogb(v);
                 want.counts[(binade < -150 ? -150 : binade > 127 ? 127 : binade) + 150]++;
                 want.n_subnormal += v < tiny;
+                if (binade >= -150 && binade <= 127) want.powers[binade + 150] += v == scalbn(1.0, binade);
+                want.abs_max = fmax(want.abs_max, v);
             }
         }
         const void *x = dtype == SONDE_FLOAT32 ? (void *)x32 : (void *)x64;
         sonde_histogram_kernel(&got, (sonde_dtype)dtype, x, 10001); /* adds up */
         sonde_histogram_kernel(&got, (sonde_dtype)dtype,
                                dtype == SONDE_FLOAT32 ? (void *)(x32 + 10001) : (void *)(x64 + 10001), 7776);
+        CHECK(got.powers[0] + (dtype == SONDE_FLOAT32) > 0 && got.powers[150 - 134] > 0 && got.powers[150 - 25] > 0);
         CHECK(memcmp(&got, &want, sizeof got) == 0 && got.n_subnormal > 0 && got.n_zero > 0 && got.n_nonfinite > 0);
         for (int b = 0; b < SONDE_BINADE_COUNT; b++) total += got.counts[b];
         CHECK(total + got.n_zero + got.n_nonfinite == 17777);

@@ -50,6 +50,10 @@ local function histogram()
   local group = probed("", "", "n_zero n_subnormal n_nonfinite")
   columns(group, "integer", { "binade" }, "binade")
   columns(group, "uint32", { "step", "probe", "binade" }, "counts")
+  for precision in ("float16 bfloat16 float8_e4m3 float8_e5m2"):gmatch("%S+") do
+    columns(group, "moment", cells, precision .. "_underflow_frac " .. precision .. "_scaled_underflow_frac", true)
+    columns(group, "float64", cells, precision .. "_loss_scale", true)
+  end
   return group
 end
 
@@ -88,7 +92,8 @@ columns(format.groups.events, "integer", rows, "code")
 -- What the numbers of a column must lie between where they are measured; nil, nil: anything goes.
 function format.limits(name)
   if name:find("_frac$") then return 0, 1 end
-  if name:find("l2_norm$") or name == "std" or name:find("^abs_") or name == "slope_rms" or name == "update_ratio" then
+  if name:find("l2_norm$") or name == "std" or name:find("^abs_") or name == "slope_rms" or name == "update_ratio"
+    or name:find("_loss_scale$") then
     return 0, math.huge
   end
 end

@@ -16,6 +16,7 @@
 #define EXPONENT_MASK 0x7FF
 #endif
 #define BIAS (EXPONENT_MASK / 2)
+#define INFINITY_BITS ((real_bits)EXPONENT_MASK << MANTISSA_BITS)
 
 enum {
     CHUNK = 1024,
@@ -58,7 +59,45 @@ static void count_specials(sonde_histogram *out, const real *x, size_t n, uint32
         int top = 63 - __builtin_clzll((unsigned long long)magnitude); /* the leading bit is worth 2^(top + smallest) */
         int binade = top + 1 - BIAS - MANTISSA_BITS;
         out->counts[binade < SONDE_BINADE_LOW ? 0 : binade - SONDE_BINADE_LOW]++;
+        if (binade >= SONDE_BINADE_LOW) out->powers[binade - SONDE_BINADE_LOW] += magnitude == (real_bits)1 << top;
     }
+}
+
+/* Of |x|, a normal number. Subnormal ones are looked at one by one anyway. */
+static inline bool is_power(real_bits magnitude)
+{
+    return (magnitude & (((real_bits)1 << MANTISSA_BITS) - 1)) == 0 && magnitude - 1 < INFINITY_BITS - 1;
+}
+
+static void count_powers(sonde_histogram *out, const real *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        real_bits magnitude = bits_of(x + i) << 1 >> 1;
+        if (!is_power(magnitude)) continue;
+        int binade = ilogb((double)x[i]) - SONDE_BINADE_LOW;
+        if (binade >= 0 && binade < SONDE_BINADE_COUNT) out->powers[binade]++;
+    }
+}
+
+/* The exact powers of two, which are rare, and the largest element. */
+static void look_closer(sonde_histogram *out, const real *x, size_t n)
+{
+    real_bits largest = 0;
+    for (size_t done = 0; done < n; done += CHUNK) {
+        size_t count = n - done < CHUNK ? n - done : CHUNK;
+        int found = 0; /* or'ed, not counted: one vector instruction less */
+#pragma omp simd reduction(| : found) reduction(max : largest)
+        for (size_t i = 0; i < count; i++) {
+            real_bits magnitude = bits_of(x + done + i) << 1 >> 1;
+            found |= is_power(magnitude);
+            real_bits finite = magnitude < INFINITY_BITS ? magnitude : 0;
+            largest = finite > largest ? finite : largest;
+        }
+        if (found) count_powers(out, x + done, count);
+    }
+    real abs_max;
+    memcpy(&abs_max, &largest, sizeof abs_max);
+    if ((double)abs_max > out->abs_max) out->abs_max = (double)abs_max;
 }
 
 #ifdef HAS_PACKS
@@ -170,4 +209,5 @@ void REAL_NAME(sonde_histogram)(sonde_histogram *out, const real *x, size_t n)
         for (int bin = 0; bin < BINS; bin++) tables[0][bin] += tables[t][bin];
     for (int bin = 0; bin < SONDE_BINADE_COUNT; bin++) out->counts[bin] += tables[0][bin];
     if (tables[0][SPECIAL] > 0) count_specials(out, x, n, tables[0][SPECIAL]);
+    look_closer(out, x, n);
 }
