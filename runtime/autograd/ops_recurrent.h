@@ -61,6 +61,11 @@ typedef struct sonde_hidden_grad {
     sonde_dtype dtype;
     int64_t batch, hidden;
     const void *data; /* [batch, hidden], contiguous; not to be changed */
+    /* With dL/dh_t of an LSTM or GRU, in the first backward through the operator: the gates' values at this step, for
+     * each sample an LSTM's i f g o or a GRU's r z n, `hidden` of each. Not of samples beyond their length. Else NULL. */
+    const void *gates;      /* [batch, gates_width] */
+    int64_t gates_width;
+    const int64_t *lengths; /* [batch]; NULL: everyone's is `steps` */
 } sonde_hidden_grad;
 typedef sonde_status (*sonde_hidden_watcher)(void *context, const sonde_hidden_grad *gradient);
 /* Told at every step of every backward through the operator that made y (EARG if none did), from the last step taken to

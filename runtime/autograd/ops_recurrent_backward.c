@@ -13,6 +13,7 @@ typedef struct backward {
     recurrent_run run;
     sonde_node *node;
     sonde_hooks *watchers;
+    bool shows_gates;
     int64_t chunk, from;    /* steps a chunk has room for; the earliest time in it */
     int64_t d_width;        /* of a row of d */
     char *memory;           /* all that follows, in one block */
@@ -72,13 +73,17 @@ static sonde_status show(const backward *bw, int64_t t, bool cell)
 {
     if (bw->watchers->n == 0) return SONDE_OK;
     const recurrent_run *run = &bw->run;
+    const char *gates = bw->shows_gates && !cell ? row_of(run, run->kept, run->width, t, 0) : NULL;
     const sonde_hidden_grad gradient = {.time = t,
                                         .steps = run->steps,
                                         .cell = cell,
                                         .dtype = run->dtype,
                                         .batch = run->batch,
                                         .hidden = run->hidden,
-                                        .data = cell ? bw->dc : bw->dh};
+                                        .data = cell ? bw->dc : bw->dh,
+                                        .gates = gates,
+                                        .gates_width = run->width,
+                                        .lengths = run->t[LENGTHS] ? sonde_tensor_data(run->t[LENGTHS]) : NULL};
     sonde_status status = SONDE_OK;
     sonde_hook_walk walk = sonde_hooks_walk(bw->watchers);
     for (sonde_handle *h; status == SONDE_OK && (h = sonde_hooks_next(&walk));)
@@ -404,13 +409,16 @@ static sonde_status run_backward(backward *bw)
 sonde_status sonde_recurrent_backward(sonde_node *node)
 {
     recurrent_args *args = node->args;
-    backward bw = {.node = node, .watchers = &args->watchers};
+    backward bw = {.node = node,
+                   .watchers = &args->watchers,
+                   .shows_gates = args->args.kind != SONDE_RNN && !args->walked};
     sonde_tensor *in[INPUTS], *kept = sonde_node_extra(node, 0);
     for (int i = 0; i < INPUTS; i++) in[i] = sonde_node_in(node, i);
     SONDE_TRY(sonde_recurrent_open(&bw.run, in, &args->args, sonde_node_out(node, 0)));
     bw.run.kept = kept ? sonde_tensor_data(kept) : bw.run.y;
     if (bw.run.norm_width) bw.run.norm = sonde_tensor_data(sonde_node_extra(node, 1));
     sonde_status status = run_backward(&bw);
+    args->walked = true;
     sonde_free(bw.memory);
     sonde_recurrent_close(&bw.run);
     return status;

@@ -33,6 +33,7 @@ enum {
 typedef struct recurrent_args { /* a node's */
     sonde_recurrent_args args;
     sonde_hooks watchers;
+    bool walked; /* a backward has come through */
 } recurrent_args;
 
 typedef struct recurrent_run {

@@ -107,6 +107,13 @@ typedef struct sonde_slopes {
 } sonde_slopes;
 void sonde_slopes_kernel(sonde_slopes *out, uint8_t *alive, const sonde_activation *activation, sonde_dtype dtype,
                          const void *x, const void *y, int64_t rows, int64_t units, int64_t inner);
+/* Adds rows of n values of gates (0 .. 1, of the logistic function), `stride` elements apart, to *out. Open: above 0.9, closed: below 0.1; saturated: φ' =
+ * (1 − y) y under 5 % of its maximum. float32: the sum to 1e-6. */
+typedef struct sonde_gates {
+    double sum;
+    uint64_t n, n_open, n_closed, n_saturated;
+} sonde_gates;
+void sonde_gates_kernel(sonde_gates *out, sonde_dtype dtype, const void *y, int64_t rows, int64_t n, int64_t stride);
 /* Mean cosine between different rows: (‖Σ x_i/‖x_i‖‖² − B)/(B(B−1)); scratch: `columns` doubles. B = *n_directed is the
  * number of rows that are not 0 throughout: those have no direction and are left out. NaN for B < 2. */
 double sonde_sample_cosine_kernel(sonde_dtype dtype, const void *x, int64_t rows, int64_t columns, double *scratch,

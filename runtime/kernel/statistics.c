@@ -81,6 +81,14 @@ void sonde_slopes_kernel(sonde_slopes *out, uint8_t *alive, const sonde_activati
         sonde_slopes_f64(out, alive, activation, x, y, rows, units, inner);
 }
 
+void sonde_gates_kernel(sonde_gates *out, sonde_dtype dtype, const void *y, int64_t rows, int64_t n, int64_t stride)
+{
+    if (dtype == SONDE_FLOAT32)
+        sonde_gates_f32(out, y, rows, n, stride);
+    else
+        sonde_gates_f64(out, y, rows, n, stride);
+}
+
 double sonde_sample_cosine_kernel(sonde_dtype dtype, const void *x, int64_t rows, int64_t columns, double *scratch,
                                   int64_t *n_directed)
 {

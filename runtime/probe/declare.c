@@ -6,7 +6,7 @@
 
 static const char *const group_names[SONDE_PROBE_GROUP_COUNT] = {
     "weight_grad", "activation_grad", "activation", "weight", "weight_grad_hist", "activation_grad_hist",
-    "hidden_grad",
+    "hidden_grad", "gate",
 };
 
 const char *sonde_probe_group_name(sonde_probe_group group)
@@ -93,6 +93,13 @@ static const column hidden_columns[] = {
     [HIDDEN_CELL_L2] = {NORMS, "cell_l2_norm", "L2 norm of dL/dc_t"},
 };
 
+static const column gate_columns[] = {
+    [GATE_OPENNESS] = {MOMENT, "openness", "mean of the gate"},
+    [GATE_OPEN_FRAC] = {MOMENT, "open_frac", "share above 0.9"},
+    [GATE_CLOSED_FRAC] = {MOMENT, "closed_frac", "share below 0.1"},
+    [GATE_SATURATED_FRAC] = {MOMENT, "saturated_frac", "share of slopes under 5 % of the largest"},
+};
+
 #define COLUMNS(list) {list, sizeof list / sizeof *list}
 static const struct {
     const column *list;
@@ -105,6 +112,7 @@ static const struct {
     [SONDE_PROBE_WEIGHT_GRAD_HIST] = COLUMNS(histogram_columns),
     [SONDE_PROBE_ACTIVATION_GRAD_HIST] = COLUMNS(histogram_columns),
     [SONDE_PROBE_HIDDEN_GRAD] = COLUMNS(hidden_columns),
+    [SONDE_PROBE_GATE] = COLUMNS(gate_columns),
 };
 
 static sonde_status declare_columns(sonde_probe *probe, sonde_probe_group g, int probe_axis)
@@ -226,6 +234,18 @@ static void collect_hidden(probe_network *network, places *to)
     }
 }
 
+static void collect_gates(probe_network *network, places *to)
+{
+    for (int i = 0; i < network->n_modules; i++) {
+        for (int k = 0; k < network->n_gates; k++) {
+            probe_gate *slot = &network->gates[k];
+            if (slot->owner != network->sorted_modules[i]) continue;
+            slot->place = to->n;
+            add_place(to, slot->name, slot->role, slot->owner, 0);
+        }
+    }
+}
+
 static void collect(sonde_probe *probe, sonde_probe_group g, places *to)
 {
     to->n = 0;
@@ -235,6 +255,8 @@ static void collect(sonde_probe *probe, sonde_probe_group g, places *to)
         network->first_place[g] = to->n;
         if (g == SONDE_PROBE_HIDDEN_GRAD) {
             collect_hidden(network, to);
+        } else if (g == SONDE_PROBE_GATE) {
+            collect_gates(network, to);
         } else if (SONDE_PROBE_BIT(g) & MODULE_GROUPS) {
             for (int k = 0; k < network->n_modules; k++) {
                 const probe_module *slot = network->sorted_modules[k];
@@ -287,7 +309,7 @@ static sonde_status declare_group(sonde_probe *probe, sonde_probe_group g, const
     SONDE_TRY(sonde_group_coordinate(*group, axis, "module", SONDE_CELL_TEXT, p->module, "class of the module", NULL));
     SONDE_TRY(sonde_group_coordinate(*group, axis, "role", SONDE_CELL_TEXT, p->role, NULL, NULL));
     SONDE_TRY(sonde_group_coordinate(*group, axis, "depth", SONDE_CELL_I64, p->depth, "weight layers up to here", "1"));
-    if (!(SONDE_PROBE_BIT(g) & MODULE_GROUPS) && g != SONDE_PROBE_HIDDEN_GRAD) {
+    if (SONDE_PROBE_BIT(g) & PARAMETER_GROUPS) {
         SONDE_TRY(sonde_group_coordinate(*group, axis, "n_elements", SONDE_CELL_I64, p->n_elements, "elements", "1"));
     }
     return declare_columns(probe, g, axis);

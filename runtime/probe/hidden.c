@@ -25,15 +25,9 @@ static int slots_of(const sonde_recurrent_options *options)
 /* "rnn.hidden_l0_reverse", beside its weights "rnn.weight_hh_l0_reverse". */
 static sonde_status name_slot(probe_hidden *slot)
 {
-    const char *network = slot->network->name, *path = slot->owner->path;
     char role[48];
     snprintf(role, sizeof role, "hidden_l%lld%s", (long long)slot->layer, slot->reverse ? "_reverse" : "");
-    size_t size = strlen(network) + strlen(path) + strlen(role) + 3;
-    slot->name = sonde_alloc(size);
-    if (!slot->name) return SONDE_ENOMEM;
-    snprintf(slot->name, size, "%s%s%s%s%s", network, *network ? "." : "", path, *path ? "." : "", role);
-    slot->role = slot->name + strlen(slot->name) - strlen(role);
-    return SONDE_OK;
+    return sonde_probe_name_part(&slot->name, &slot->role, slot->owner, role);
 }
 
 sonde_status sonde_probe_hidden_read(probe_network *network)

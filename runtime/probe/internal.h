@@ -106,6 +106,17 @@ typedef struct probe_hidden {
     sonde_handle *watch;           /* the first one's */
 } probe_hidden;
 
+/* One gate of a module. */
+typedef struct probe_gate {
+    probe_module *owner;
+    struct probe_gate *first;      /* of the module's: its slots lie together */
+    int place;                     /* along the axis */
+    sonde_gates values;            /* of the open step */
+    char *name;                    /* along the axis */
+    const char *role;              /* "forget_l0": the end of `name` */
+    sonde_handle *watch;           /* the first one's */
+} probe_gate;
+
 typedef struct probe_network {
     sonde_probe *probe;
     sonde_module *root;            /* retained */
@@ -122,6 +133,8 @@ typedef struct probe_network {
     int n_effective;
     probe_hidden *hidden;          /* in the order of the tree */
     int n_hidden;
+    probe_gate *gates;             /* in the order of the tree */
+    int n_gates;
     probe_module *last_list;       /* while the tree is read: the last ParametrizationList */
     int last_parameter;            /* the one the optimiser named last */
     int64_t n_called;
@@ -152,6 +165,7 @@ enum { ACTIVATION_MEAN, ACTIVATION_STD, ACTIVATION_L2, ACTIVATION_ABS_MAX, ACTIV
        ACTIVATION_N_NONFINITE };
 enum { WEIGHT_L2, WEIGHT_UPDATE_L2, WEIGHT_UPDATE_RATIO, WEIGHT_UNCHANGED_FRAC };
 enum { HIDDEN_L2, HIDDEN_LENGTH, HIDDEN_CELL_L2 };
+enum { GATE_OPENNESS, GATE_OPEN_FRAC, GATE_CLOSED_FRAC, GATE_SATURATED_FRAC };
 enum { HISTOGRAM_COUNTS, HISTOGRAM_N_ZERO, HISTOGRAM_N_SUBNORMAL, HISTOGRAM_N_NONFINITE, HISTOGRAM_UNDERFLOW };
 typedef enum probe_precision { /* from HISTOGRAM_UNDERFLOW on, UNDERFLOW_COLUMNS each */
     PRECISION_FLOAT16, PRECISION_BFLOAT16, PRECISION_FLOAT8_E4M3, PRECISION_FLOAT8_E5M2, PRECISION_COUNT
@@ -192,6 +206,7 @@ struct sonde_probe {
 #define MODULE_GROUPS (SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION_GRAD) | SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION) | \
                        SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION_GRAD_HIST))
 #define WEIGHT_GRAD_GROUPS (SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT_GRAD) | SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT_GRAD_HIST))
+#define PARAMETER_GROUPS (WEIGHT_GRAD_GROUPS | SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT))
 #define HISTOGRAM_GROUPS (SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT_GRAD_HIST) | \
                           SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION_GRAD_HIST))
 
@@ -211,6 +226,10 @@ static inline bool is_listening(const probe_network *network)
 sonde_status sonde_probe_network_new(probe_network **out, sonde_probe *probe, sonde_module *net,
                                      const sonde_probe_options *options);
 void sonde_probe_network_free(probe_network *network);
+
+/* The name along an axis of a part of a module, "rnn.hidden_l0" beside its weights "rnn.weight_hh_l0"; *role points to
+ * the part at its end. */
+sonde_status sonde_probe_name_part(char **name, const char **role, const probe_module *owner, const char *part);
 
 /* forward.c, backward.c: listening */
 sonde_status sonde_probe_watch_modules(probe_network *network);
@@ -246,6 +265,13 @@ void sonde_probe_hidden_unwatch(probe_network *network);
 void sonde_probe_hidden_open(probe_network *network); /* a step */
 int64_t sonde_probe_hidden_longest(const sonde_probe *probe); /* sequence of the open step; 0: none */
 bool sonde_probe_hidden_has_cells(const sonde_probe *probe);
+
+/* gates.c: how far gates stand open */
+sonde_status sonde_probe_gates_read(probe_network *network);
+void sonde_probe_gates_free(probe_network *network);
+sonde_status sonde_probe_gates_watch(probe_network *network);
+void sonde_probe_gates_unwatch(probe_network *network);
+void sonde_probe_gates_open(probe_network *network); /* a step */
 
 /* effective.c: weights made by parametrisations */
 sonde_status sonde_probe_effective_read(probe_network *network);

@@ -45,6 +45,7 @@ void sonde_probe_free(sonde_probe *probe)
         sonde_probe_unwatch_parameters(probe->networks[i]);
         sonde_probe_effective_unwatch(probe->networks[i]);
         sonde_probe_hidden_unwatch(probe->networks[i]);
+        sonde_probe_gates_unwatch(probe->networks[i]);
     }
     for (int i = 0; i < probe->n_optimizers; i++) sonde_probe_optimizer_free(probe->optimizers[i]);
     sonde_probe_drop_leaf_watches(probe);
@@ -81,6 +82,7 @@ static void open_step(probe_network *network)
     if (!network->measuring) return;
     sonde_probe_effective_open(network);
     sonde_probe_hidden_open(network);
+    sonde_probe_gates_open(network);
     for (int i = 0; i < network->n_modules; i++) {
         probe_module *slot = &network->modules[i];
         slot->has_activation = slot->has_gradient = slot->has_histogram = false;
@@ -215,6 +217,7 @@ static sonde_status listen(probe_network *network)
     if (network->what & WEIGHT_GRAD_GROUPS) SONDE_TRY(sonde_probe_watch_parameters(network));
     SONDE_TRY(sonde_probe_effective_watch(network));
     SONDE_TRY(sonde_probe_hidden_watch(network));
+    SONDE_TRY(sonde_probe_gates_watch(network));
     open_step(network);
     return SONDE_OK;
 }
@@ -235,6 +238,7 @@ sonde_status sonde_probe_attach(sonde_probe *probe, sonde_module *net, const son
         sonde_probe_unwatch_parameters(network);
         sonde_probe_effective_unwatch(network);
         sonde_probe_hidden_unwatch(network);
+        sonde_probe_gates_unwatch(network);
         sonde_probe_network_free(network);
         return status;
     }

@@ -4,7 +4,7 @@
  *            modules' watchers, the gradients' watchers, each backward and the optimisers' steps, measures while the
  *            data is in cache, and when a step ends fills one row of every group. It changes nothing: with and without
  *            it a training run has the same bits.
- * Groups:    weight_grad, activation_grad, activation, weight, weight_grad_hist, activation_grad_hist, hidden_grad; a
+ * Groups:    weight_grad, activation_grad, activation, weight, weight_grad_hist, activation_grad_hist, hidden_grad, gate; a
  *            group without probes is left out. Which modules run in which order, and which outputs need a gradient, is learnt in the
  *            first step: the groups are declared when it ends and are fixed from then on. What the numbers mean is in
  *            the contract of the file format.
@@ -46,6 +46,13 @@
  *            from 1, also for the reverse direction, and grows with the longest sequence so far; `length` is the
  *            longest of the row, NaN lies beyond a layer's own. cell_l2_norm is there if there is an LSTM, NaN for
  *            others. Elements beyond a sample's own length have no gradient. Several calls pool.
+ * Gates:     (gate) one probe per gate, layer and direction: of an LSTM "rnn.input_l0", "rnn.forget_l0",
+ *            "rnn.output_l0_reverse", of a GRU "rnn.reset_l0" and "rnn.update_l0" (1: the state stays); a cell's names
+ *            end without _l0. Their values y = σ(z) over units, batch and time, but those beyond a sample's own length:
+ *            openness = mean y, open_frac = share of y > 0.9, closed_frac = share of y < 0.1 (the thresholds of
+ *            Karpathy, Johnson & Fei-Fei 2015, "Visualizing and understanding recurrent networks"), saturated_frac =
+ *            share of φ' = (1 − y) y under 5 % of its maximum. A forward counts once, in the first backward that
+ *            reaches it.
  * Units:     (dead_frac, idle_frac) axis 1 of an output with 2, 4 or 5 axes, the last axis otherwise; samples are
  *            counted along axis 0. dead_frac: share of units whose slope was exactly 0 for at least the last 2000
  *            measured samples. slope_rms, saturated_frac, dead_frac, idle_frac: NaN but for element-wise activation
@@ -66,7 +73,8 @@ typedef struct sonde_probe sonde_probe;
 
 typedef enum sonde_probe_group {
     SONDE_PROBE_WEIGHT_GRAD, SONDE_PROBE_ACTIVATION_GRAD, SONDE_PROBE_ACTIVATION, SONDE_PROBE_WEIGHT,
-    SONDE_PROBE_WEIGHT_GRAD_HIST, SONDE_PROBE_ACTIVATION_GRAD_HIST, SONDE_PROBE_HIDDEN_GRAD, SONDE_PROBE_GROUP_COUNT
+    SONDE_PROBE_WEIGHT_GRAD_HIST, SONDE_PROBE_ACTIVATION_GRAD_HIST, SONDE_PROBE_HIDDEN_GRAD, SONDE_PROBE_GATE,
+    SONDE_PROBE_GROUP_COUNT
 } sonde_probe_group;
 const char *sonde_probe_group_name(sonde_probe_group group); /* "weight_grad", …: the group's name in the history */
 bool sonde_probe_group_parse(const char *name, sonde_probe_group *out);

@@ -153,11 +153,24 @@ static void put_hidden(const row *r, const probe_hidden *slot)
     }
 }
 
+static void put_gate(const row *r, const probe_gate *slot)
+{
+    const sonde_gates *y = &slot->values;
+    double n = (double)y->n;
+    if (y->n == 0) return;
+    put_moment(r, GATE_OPENNESS, slot->place, y->sum / n);
+    put_moment(r, GATE_OPEN_FRAC, slot->place, (double)y->n_open / n);
+    put_moment(r, GATE_CLOSED_FRAC, slot->place, (double)y->n_closed / n);
+    put_moment(r, GATE_SATURATED_FRAC, slot->place, (double)y->n_saturated / n);
+}
+
 static sonde_status put_network(const row *r, sonde_probe_group g, probe_network *network)
 {
     int place = network->first_place[g];
     if (g == SONDE_PROBE_HIDDEN_GRAD) {
         for (int i = 0; i < network->n_hidden; i++) put_hidden(r, &network->hidden[i]);
+    } else if (g == SONDE_PROBE_GATE) {
+        for (int i = 0; i < network->n_gates; i++) put_gate(r, &network->gates[i]);
     } else if (SONDE_PROBE_BIT(g) & MODULE_GROUPS) {
         for (int i = 0; i < network->n_modules; i++) {
             probe_module *slot = network->sorted_modules[i];

@@ -19,6 +19,17 @@ static char *axis_name(const probe_network *network, const char *path, const cha
     return *network->name ? join(network->name, ".", path) : sonde_strdup(path);
 }
 
+sonde_status sonde_probe_name_part(char **name, const char **role, const probe_module *owner, const char *part)
+{
+    const char *network = owner->network->name, *path = owner->path;
+    size_t size = strlen(network) + strlen(path) + strlen(part) + 3;
+    *name = sonde_alloc(size);
+    if (!*name) return SONDE_ENOMEM;
+    snprintf(*name, size, "%s%s%s%s%s", network, *network ? "." : "", path, *path ? "." : "", part);
+    *role = *name + strlen(*name) - strlen(part);
+    return SONDE_OK;
+}
+
 static sonde_status count_module(void *context, const char *path, sonde_module *m)
 {
     ((probe_network *)context)->n_modules++;
@@ -155,7 +166,8 @@ static sonde_status read_tree(probe_network *network)
     SONDE_TRY(sonde_module_visit_parameters(network->root, false, add_parameter, network));
     point(network);
     SONDE_TRY(sonde_probe_effective_read(network));
-    return sonde_probe_hidden_read(network);
+    SONDE_TRY(sonde_probe_hidden_read(network));
+    return sonde_probe_gates_read(network);
 }
 
 sonde_status sonde_probe_network_new(probe_network **out, sonde_probe *probe, sonde_module *net,
@@ -204,6 +216,7 @@ void sonde_probe_network_free(probe_network *network)
     }
     sonde_probe_effective_free(network);
     sonde_probe_hidden_free(network);
+    sonde_probe_gates_free(network);
     sonde_free(network->modules);
     sonde_free(network->parameters);
     sonde_free(network->sorted_modules);

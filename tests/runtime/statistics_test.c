@@ -272,6 +272,39 @@ static void slopes_and_units(void)
         }
 }
 
+static void gates(void)
+{
+    const int64_t shapes[][3] = {{1, 1, 1}, {3, 4, 20}, {5, 16, 16}, {2, 700, 901}, {20, 128, 640}, {0, 5, 5}};
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (int dtype = SONDE_FLOAT32; dtype <= SONDE_FLOAT64; dtype++) {
+            const int64_t rows = shapes[s][0], n = shapes[s][1], stride = shapes[s][2];
+            sonde_gates got = {.sum = 1, .n = 2, .n_open = 3, .n_closed = 4, .n_saturated = 5}, want = got;
+            fill(0.5, 0.3);
+            x32[1] = x64[1] = 1;
+            x32[2] = x64[2] = NAN; /* neither open nor closed: the sum tells */
+            for (int64_t r = 0; r < rows; r++)
+                for (int64_t j = 0; j < n; j++) {
+                    const int64_t i = 3 + r * stride + j;
+                    const double y = dtype == SONDE_FLOAT32 ? (double)x32[i] : x64[i];
+                    const float y32 = x32[i];
+                    want.sum += y;
+                    want.n++;
+                    want.n_open += dtype == SONDE_FLOAT32 ? y32 > 0.9f : y > 0.9;
+                    want.n_closed += dtype == SONDE_FLOAT32 ? y32 < 0.1f : y < 0.1;
+                    want.n_saturated += dtype == SONDE_FLOAT32 ? (1 - y32) * y32 < 0.0125f : (1 - y) * y < 0.0125;
+                }
+            sonde_gates_kernel(&got, (sonde_dtype)dtype, dtype == SONDE_FLOAT32 ? (void *)(x32 + 3) : (void *)(x64 + 3),
+                               rows, n, stride);
+            CHECK_NEAR(got.sum, want.sum, dtype == SONDE_FLOAT32 ? 1e-6 : 1e-13);
+            CHECK(got.n == want.n && got.n_open == want.n_open && got.n_closed == want.n_closed);
+            CHECK(got.n_saturated == want.n_saturated);
+            sonde_gates_kernel(&got, (sonde_dtype)dtype, dtype == SONDE_FLOAT32 ? (void *)(x32 + 1) : (void *)(x64 + 1),
+                               1, 2, 2);
+            CHECK(isnan(got.sum) && got.n == want.n + 2 && got.n_open == want.n_open + 1);
+            CHECK(got.n_closed == want.n_closed && got.n_saturated == want.n_saturated + 1);
+        }
+}
+
 static void sample_cosine(void)
 {
     double scratch[64];
@@ -331,6 +364,7 @@ int main(void)
     CHECK_RUN(bits_do_not_depend_on_alignment);
     CHECK_RUN(histograms);
     CHECK_RUN(slopes_and_units);
+    CHECK_RUN(gates);
     CHECK_RUN(sample_cosine);
     CHECK_RUN(updates);
     CHECK_END();

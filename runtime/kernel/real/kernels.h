@@ -18,6 +18,7 @@
     void sonde_histogram_##suffix(sonde_histogram *out, const real *x, size_t n);                                      \
     void sonde_slopes_##suffix(sonde_slopes *out, uint8_t *alive, const sonde_activation *activation, const real *x,   \
                                const real *y, int64_t rows, int64_t units, int64_t inner);                             \
+    void sonde_gates_##suffix(sonde_gates *out, const real *y, int64_t rows, int64_t n, int64_t stride);               \
     double sonde_sample_cosine_##suffix(const real *x, int64_t rows, int64_t columns, double *scratch,                 \
                                         int64_t *n_directed);                                                          \
     void sonde_sgd_##suffix(real *w, real *buffer, const real *g, size_t n, const sonde_sgd_args *args,                \
