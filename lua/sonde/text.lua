@@ -33,11 +33,14 @@ function text.log_scale(numbers)
   }
 end
 
--- 1.3e-13, 0.021, 0, inf
+-- 1.3e-13, 0.021, 0, inf, nan; whole numbers keep every digit: 1500. "–" for nothing.
 function text.number(x)
-  if not x or x ~= x then return "–" end
-  if x == 0 then return "0" end
+  if not x then return "–" end
+  if x ~= x then return "nan" end
+  if math.type(x) == "integer" then return tostring(x) end
   local size = math.abs(x)
+  if size < 1e6 and x % 1 == 0 then return ("%.0f"):format(x + 0.0) end -- -0.0 too
+  if size >= 1e3 and size < 1e4 then return ("%.0f"):format(x) end
   return ((size >= 1e-3 and size < 1e4) and "%.3g" or "%.1e"):format(x)
 end
 

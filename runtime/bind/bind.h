@@ -227,6 +227,9 @@ static inline const char *sonde_bind_row_name(lua_State *L)
     return lua_tostring(L, lua_upvalueindex(2));
 }
 
+/* Pushes a number; every NaN as the one that prints as "nan", not as "-nan". */
+void sonde_bind_push_number(lua_State *L, double number);
+
 /* ---- the module's parts: each pushes one table, a field of the core module (core.c) -------------------- */
 
 int sonde_bind_tensor(lua_State *L);

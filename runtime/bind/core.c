@@ -1,6 +1,8 @@
 /* The module sonde.core: its parts, in one table. Opening it twice in one state is harmless. */
 #include "bind/state.h"
 
+#include <math.h>
+
 /* Each pushes one table, which becomes a field of the module. */
 static const luaL_Reg parts[] = {
     {"tensor", sonde_bind_tensor}, {"autograd", sonde_bind_autograd},
@@ -11,6 +13,11 @@ static const luaL_Reg parts[] = {
     {"numbers", sonde_bind_numbers},
     {"linalg", sonde_bind_linalg},
 };
+
+void sonde_bind_push_number(lua_State *L, double number)
+{
+    lua_pushnumber(L, isnan(number) ? (double)NAN : number);
+}
 
 /* live(): how many core objects are alive in the process, by kind. */
 static int f_live(lua_State *L)
@@ -126,6 +133,8 @@ int sonde_bind_open(lua_State *L)
     luaL_newlib(L, functions);
     lua_pushliteral(L, SONDE_VERSION);
     lua_setfield(L, -2, "version");
+    lua_pushnumber(L, (double)NAN); /* in Lua 0/0 prints as -nan on most processors */
+    lua_setfield(L, -2, "nan");
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         parts[i].func(L);
         lua_setfield(L, -2, parts[i].name);

@@ -74,8 +74,8 @@ static void set_data(lua_State *L, const sonde_h5_info *about)
     lua_setfield(L, -2, "shape");
 }
 
-/* f:info(path): { kind = "group" | "dataset", link = "hard" | "soft" | "external", links =, and of a dataset type =,
- * shape =, is_null =, grows =, is_scale = }; nothing if there is no such path. */
+/* f:info(path): { kind = "group" | "dataset", link = "hard" | "soft" | "external", links =, object =, and of a
+ * dataset type =, shape =, is_null =, grows =, is_scale = }; nothing if there is no such path. */
 static int info(lua_State *L)
 {
     static const char *const links[] = {
@@ -91,6 +91,8 @@ static int info(lua_State *L)
     lua_setfield(L, -2, "link");
     lua_pushinteger(L, about.links);
     lua_setfield(L, -2, "links");
+    lua_pushstring(L, about.object);
+    lua_setfield(L, -2, "object");
     if (about.kind == SONDE_H5_GROUP) return 1;
     set_data(L, &about);
     set_flag(L, "grows", about.grows);

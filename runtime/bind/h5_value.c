@@ -126,8 +126,8 @@ int sonde_bind_h5_value_done(lua_State *L)
         push_texts(L, value, 0, &next);
     } else if (value->ndim == 0) {
         if (value->type == SONDE_H5_I64) lua_pushinteger(L, *(const int64_t *)value->data);
-        else if (value->type == SONDE_H5_F32) lua_pushnumber(L, (double)*(const float *)value->data);
-        else lua_pushnumber(L, *(const double *)value->data);
+        else if (value->type == SONDE_H5_F32) sonde_bind_push_number(L, (double)*(const float *)value->data);
+        else sonde_bind_push_number(L, *(const double *)value->data);
     } else {
         static const sonde_dtype dtypes[] = {
             [SONDE_H5_F32] = SONDE_FLOAT32, [SONDE_H5_F64] = SONDE_FLOAT64, [SONDE_H5_I64] = SONDE_INT64};

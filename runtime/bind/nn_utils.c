@@ -30,13 +30,13 @@ static int f_on_clip(lua_State *L)
 static int return_clipping(lua_State *L, double total, double coef, double norm_type)
 {
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &on_clip_key) == LUA_TFUNCTION) {
-        lua_pushnumber(L, total);
-        lua_pushnumber(L, coef);
+        sonde_bind_push_number(L, total);
+        sonde_bind_push_number(L, coef);
         lua_pushnumber(L, norm_type);
         lua_call(L, 3, 0);
     }
-    lua_pushnumber(L, total);
-    lua_pushnumber(L, coef);
+    sonde_bind_push_number(L, total);
+    sonde_bind_push_number(L, coef);
     return 2;
 }
 
@@ -79,7 +79,7 @@ static int f_total_norm(lua_State *L)
     int n;
     sonde_tensor **parameters = sonde_bind_arg_tensors(&args, 0, &n);
     sonde_bind_check(L, sonde_total_norm(&total, n, parameters, norm_type));
-    lua_pushnumber(L, total);
+    sonde_bind_push_number(L, total);
     return 1;
 }
 

@@ -157,7 +157,7 @@ static int grad_norm(lua_State *L)
 {
     double norm;
     if (!sonde_probe_grad_norm(check_probe(L, 1), &norm)) return 0;
-    lua_pushnumber(L, norm);
+    sonde_bind_push_number(L, norm);
     return 1;
 }
 
@@ -177,7 +177,7 @@ static int events(lua_State *L)
         lua_setfield(L, -2, "probe");
         lua_pushstring(L, list[i].name);
         lua_setfield(L, -2, "name");
-        lua_pushnumber(L, list[i].value);
+        sonde_bind_push_number(L, list[i].value);
         lua_setfield(L, -2, "value");
         lua_rawseti(L, -2, i + 1);
     }

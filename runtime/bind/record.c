@@ -224,8 +224,8 @@ static int group_step(lua_State *L)
 static void push_cell(lua_State *L, sonde_cell type, const void *cells, int64_t i)
 {
     switch (type) {
-    case SONDE_CELL_F32: lua_pushnumber(L, (double)((const float *)cells)[i]); break;
-    case SONDE_CELL_F64: lua_pushnumber(L, ((const double *)cells)[i]); break;
+    case SONDE_CELL_F32: sonde_bind_push_number(L, (double)((const float *)cells)[i]); break;
+    case SONDE_CELL_F64: sonde_bind_push_number(L, ((const double *)cells)[i]); break;
     case SONDE_CELL_I64: lua_pushinteger(L, ((const int64_t *)cells)[i]); break;
     case SONDE_CELL_U32: {
         uint32_t count = ((const uint32_t *)cells)[i];

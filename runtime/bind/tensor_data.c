@@ -89,9 +89,9 @@ static void push_element(lua_State *L, const sonde_tensor *t, int64_t at)
     if (t->dtype == SONDE_INT64)
         lua_pushinteger(L, ((const int64_t *)data)[at]);
     else if (t->dtype == SONDE_FLOAT64)
-        lua_pushnumber(L, ((const double *)data)[at]);
+        sonde_bind_push_number(L, ((const double *)data)[at]);
     else
-        lua_pushnumber(L, (lua_Number)((const float *)data)[at]);
+        sonde_bind_push_number(L, (double)((const float *)data)[at]);
 }
 
 static int l_tensor_item(lua_State *L)

@@ -153,6 +153,7 @@ typedef struct sonde_h5_info {
     sonde_h5_kind kind;
     sonde_h5_link link;   /* what the last part of the path is */
     int64_t links;        /* hard links to the object: 1 as a rule */
+    char object[40];      /* the same text whatever path led to the object, another for every other object */
     /* Of a dataset or an attribute: */
     sonde_h5_type type;
     char type_name[24];   /* "float32", "uint8", "compound", … as stored; "string" is UTF-8 of variable length, others
@@ -170,7 +171,8 @@ sonde_status sonde_h5_inspect_attribute(sonde_h5_file *file, const char *path, c
 sonde_status sonde_h5_list(sonde_h5_file *file, const char *group, sonde_h5_value *out);
 /* Names of the attributes of "/", a group or a dataset: 1-D TEXT. */
 sonde_status sonde_h5_list_attributes(sonde_h5_file *file, const char *path, sonde_h5_value *out);
-/* The names of a dataset's dimension scales, "" where an axis has none: 1-D TEXT [ndim]. */
+/* The names of a dataset's dimension scales, "" where an axis has none, the path of one in another group: 1-D TEXT
+ * [ndim]. */
 sonde_status sonde_h5_axes(sonde_h5_file *file, const char *path, sonde_h5_value *out);
 
 /* A whole dataset (start = count = NULL) or the part start[d] .. start[d] + count[d] - 1 of every axis, from 0;

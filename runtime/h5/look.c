@@ -31,7 +31,10 @@ static sonde_status inspect_object(sonde_h5_file *f, const char *path, hid_t obj
                     : link.type == H5L_TYPE_SOFT ? SONDE_H5_SOFT
                                                  : SONDE_H5_EXTERNAL;
     H5I_type_t type = object < 0 ? H5I_BADID : H5Iget_type(object);
-    if (object >= 0 && H5Oget_info2(object, &info, H5O_INFO_BASIC) >= 0) out->links = info.rc;
+    if (object >= 0 && H5Oget_info2(object, &info, H5O_INFO_BASIC) >= 0) {
+        out->links = info.rc;
+        snprintf(out->object, sizeof out->object, "%lx:%llx", info.fileno, (unsigned long long)info.addr);
+    }
     h5_forget_reason();
     if (type == H5I_GROUP) out->kind = SONDE_H5_GROUP;
     if (type != H5I_DATASET) return SONDE_OK;
@@ -139,8 +142,9 @@ static bool is_beside(hid_t dataset, const char *name, hid_t scale)
            H5Oget_info2(scale, &wanted, H5O_INFO_BASIC) >= 0 && found.addr == wanted.addr;
 }
 
-/* The name of the object that scales an axis, "" if none does. It was found by reference, and its path HDF5 knows only
- * after a search through the whole file: the name it was given as a scale comes first, if it is that of a neighbour. */
+/* The name of the object that scales an axis, its path if it lies in another group, "" if none does. It was found by
+ * reference, and its path HDF5 knows only after a search through the whole file: the name it was given as a scale comes
+ * first, if it is that of a neighbour. */
 static void axis_name(hid_t dataset, int axis, char name[static 512])
 {
     char path[2048] = "";
@@ -150,7 +154,8 @@ static void axis_name(hid_t dataset, int axis, char name[static 512])
     if (H5DSget_scale_name(scale, name, 512) > 0 && is_beside(dataset, name, scale)) return;
     H5Iget_name(scale, path, sizeof path);
     const char *slash = strrchr(path, '/');
-    snprintf(name, 512, "%.511s", slash ? slash + 1 : path);
+    bool beside = slash && is_beside(dataset, slash + 1, scale);
+    snprintf(name, 512, "%.511s", beside ? slash + 1 : path);
 }
 
 static sonde_status axis_names(hid_t dataset, const char *own_path, sonde_h5_value *out)

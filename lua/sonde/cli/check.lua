@@ -1,10 +1,11 @@
 -- sonde check FILE: does a file, whoever wrote it, follow the format?
 local cli = require "sonde.cli"
 
-local command = { usage = "FILE", summary = "whether a file follows this format, whoever wrote it" }
+local command = { usage = "FILE [--json]", summary = "whether a file follows this format, whoever wrote it" }
 
 function command.parser(parser)
   parser:argument("file", "The file; FILE.part where the run goes on or was killed.")
+  parser:flag("--json", "One JSON document.")
 end
 
 local MOST = 50 -- problems shown
@@ -15,6 +16,11 @@ function command.run(options)
   if not file then return cli.fail(path) end
   local _ <close> = file
   local problems = require "sonde.history.check"(file)
+  if options.json then
+    local json = require "sonde.json"
+    print(json.encode({ file = path, follows = #problems == 0, problems = json.array(problems) }, "  "))
+    return #problems == 0 and 0 or 1
+  end
   for i = 1, math.min(#problems, MOST) do print(("%s: %s"):format(problems[i].path, problems[i].text)) end
   if #problems > MOST then print(("… and %d more"):format(#problems - MOST)) end
   if #problems > 0 then

@@ -2,7 +2,7 @@
 local cli = require "sonde.cli"
 
 local command = {
-  usage = "A B",
+  usage = "A B [--json]",
   summary = "what differs between two runs: parameters, source, numbers",
   about = "Compares two runs: parameters, source, environment, and every number, rows by their step and probes by\n"
     .. "their names. Clock readings, the command and the number of threads are left out. Exits 1 if anything differs.",
@@ -11,6 +11,7 @@ local command = {
 function command.parser(parser)
   parser:argument("a", "The first file.")
   parser:argument("b", "The second file.")
+  parser:flag("--json", "One JSON document.")
 end
 
 function command.run(options)
@@ -22,6 +23,12 @@ function command.run(options)
   if not b then return cli.fail(path_b) end
   local _ <close> = b
   local found, compared = require "sonde.history.diff"(a, b)
+  if options.json then
+    local json = require "sonde.json"
+    print(json.encode({ a = path_a, b = path_b, equal = #found == 0, compared = compared,
+                        differences = json.array(found) }, "  "))
+    return #found == 0 and 0 or 1
+  end
   local section
   if #found == 0 then print(("no difference: %d columns are equal bit for bit"):format(compared)) return 0 end
   print(("%s | %s"):format(path_a, path_b))

@@ -30,7 +30,7 @@ local MOST = 30 -- names in a line
 -- "step 300 × probe 42"; an axis that only counts the places of its own dataset has no name worth showing.
 local function shape_of(name, dataset)
   local sizes = {}
-  for d, size in ipairs(dataset.shape or {}) do
+  for d, size in ipairs(dataset.shape) do
     local axis = dataset.axes and dataset.axes[d] or ""
     if axis == ("%s_axis%d"):format(name, d) then axis = "" end
     sizes[d] = (axis ~= "" and axis .. " " or "") .. size
@@ -38,27 +38,29 @@ local function shape_of(name, dataset)
   return table.concat(sizes, " × ")
 end
 
--- Scales are told by the axes of the others.
-local function is_shown(dataset) return not dataset.is_scale end
-
 local function shown(name, dataset)
+  if dataset.error then return name .. " (unreadable)" end
   if type(dataset.last) == "number" then return ("%s=%s"):format(name, text.number(dataset.last)) end
-  if dataset.type == "group" then return name .. "/" end
   return name
 end
 
--- "[step 300 × probe 42] l2_norm mean std": columns of the same shape in one line.
-local function print_datasets(datasets, order)
+-- "[step 300 × probe 42] l2_norm mean std": columns of the same shape in one line. Scales are told by the axes of the
+-- others.
+local function print_members(group, order)
   local lines, places = {}, {}
+  local function add(shape, name)
+    if not places[shape] then
+      lines[#lines + 1] = { shape = shape, names = {} }
+      places[shape] = lines[#lines]
+    end
+    table.insert(places[shape].names, name)
+  end
   for _, name in ipairs(order) do
-    local dataset = datasets[name]
-    if is_shown(dataset) then
-      local shape = shape_of(name, dataset)
-      if not places[shape] then
-        lines[#lines + 1] = { shape = shape, names = {} }
-        places[shape] = lines[#lines]
-      end
-      table.insert(places[shape].names, shown(name, dataset))
+    local dataset = group.datasets[name]
+    if not dataset then
+      add("", name .. "/")
+    elseif not dataset.is_scale then
+      add(shape_of(name, dataset), shown(name, dataset))
     end
   end
   for _, line in ipairs(lines) do
@@ -67,6 +69,13 @@ local function print_datasets(datasets, order)
       table.concat(line.names, " ", 1, math.min(#line.names, MOST)),
       more > 0 and (" … and %d more (--json tells all)"):format(more) or "")
   end
+end
+
+local function print_group(path, group, order)
+  say("%s%s", path, group.rows and (": %d rows"):format(group.rows) or "")
+  if group.error then return say("  unreadable: %s", group.error) end
+  if group.same_as then return say("  the same as %s", group.same_as) end
+  print_members(group, order[path])
 end
 
 function command.run(options)
@@ -79,11 +88,14 @@ function command.run(options)
     return 0
   end
   print_head(document)
-  print_datasets(document.datasets, order.datasets)
-  for _, name in ipairs(order.groups) do
-    local group = document.groups[name]
-    say("/%s%s", name, group.rows and (": %d rows"):format(group.rows) or "")
-    print_datasets(group.datasets, order.members[name])
+  if document.error then say("  unreadable: %s", document.error) end
+  local outside = {} -- datasets of the root
+  for _, name in ipairs(order["/"]) do
+    if document.datasets[name] then outside[#outside + 1] = name end
+  end
+  print_members(document, outside)
+  for _, name in ipairs(order["/"]) do
+    if document.groups[name] then print_group("/" .. name, document.groups[name], order) end
   end
   return 0
 end

@@ -7,16 +7,23 @@ local cells = {}
 
 -- ---- which cell belongs to which ---------------------------------------------------------------------------------
 
--- Places of the names that both lists have, in the order of the first.
-local function match_names(first, second)
-  local place, from, to, names = {}, {}, {}, {}
-  for i, name in ipairs(second) do place[name] = place[name] or i end
-  for i, name in ipairs(first) do
-    if place[name] then
-      from[#from + 1], to[#to + 1], names[#names + 1] = i, place[name], name
+-- Places of the values that both lists have, in the order of the first: the second 7 of one belongs to the second 7 of
+-- the other.
+local function match(first, second)
+  local places, next_place, from, to, values = {}, {}, {}, {}, {}
+  for i, value in ipairs(second) do
+    places[value] = places[value] or {}
+    table.insert(places[value], i)
+  end
+  for i, value in ipairs(first) do
+    local n = (next_place[value] or 0) + 1
+    local place = places[value] and places[value][n]
+    if place then
+      next_place[value] = n
+      from[#from + 1], to[#to + 1], values[#values + 1] = i, place, value
     end
   end
-  return from, to, names
+  return from, to, values
 end
 
 -- Is it the name of a scale that only counts the places of one dataset, "w_axis1"?
@@ -37,8 +44,8 @@ local function same(a, b)
   return true
 end
 
--- The axes of a group by name: { labels = }, and where the files do not agree n = (how many places to compare) and, of
--- names, from =, to = (these places; of numbers they are the first n). notes: what there is to say about them.
+-- The axes of a group by name: { labels = }, and where the files do not agree from =, to =: the places to compare, and
+-- n = how many. notes: what there is to say about them.
 function cells.axes(a, b, path)
   local prefix = path == "/" and "" or path
   local axes = { notes = {} }
@@ -48,13 +55,8 @@ function cells.axes(a, b, path)
     if first and second and not cells.only_counts(name) then
       local axis = { labels = first }
       if not same(first, second) then
-        if type(first[1]) == "string" then
-          axis.from, axis.to, axis.labels = match_names(first, second)
-          axis.n = #axis.from
-        else
-          axis.n = 0
-          while first[axis.n + 1] and first[axis.n + 1] == second[axis.n + 1] do axis.n = axis.n + 1 end
-        end
+        axis.from, axis.to, axis.labels = match(first, second)
+        axis.n = #axis.from
         axes.notes[#axes.notes + 1] = { path = full, text = ("%d | %d values; the %d of both are compared"):format(
           #first, #second, axis.n) }
       end
@@ -99,15 +101,11 @@ local function where(place, first_row, names, axes)
   return #parts > 0 and table.concat(parts, ", ") or "its value"
 end
 
--- The places of a part that both files have, along its axes from `start` on.
-local function select(t, names, axes, side, start)
-  for d = start, t:dim() do
+-- The places of a part that both files have, along all its axes but the first.
+local function select(t, names, axes, side)
+  for d = 2, t:dim() do
     local axis = axes[names[d]]
-    if axis and axis[side] then
-      t = t:index_select(d, axis[side])
-    elseif axis and axis.n then
-      t = t:narrow(d, 1, axis.n)
-    end
+    if axis and axis[side] then t = t:index_select(d, axis[side]) end
   end
   return t
 end
@@ -147,22 +145,53 @@ local function compare_scalars(a, b, path, add_part)
   local x, y = a:read(path), b:read(path)
   if not x or not y then return "cannot be read" end
   local function tensor_of(value)
-    return tensor({ value }, { dtype = math.type(value) == "integer" and "int64" or "float64" })
+    return tensor(value, { dtype = math.type(value) == "integer" and "int64" or "float64" })
   end
   add_part(1, tensor_of(x), tensor_of(y))
 end
 
--- Compares row by row, in parts.
-local function compare_rows(a, b, path, shapes, n, add_part)
-  local problem
-  local ok, message = open.each_part(a, path, shapes[1], n, function(first, part)
-    local start, count = { first }, { part:size(1) }
+-- Of an axis's places from `i` on, those of the first file's rows up to `last`: how many, and the least and the largest
+-- place in the second file.
+local function those_up_to(axis, i, last)
+  local n, low, high = 0, math.huge, 0
+  while axis.from[i + n] and axis.from[i + n] <= last do
+    low, high = math.min(low, axis.to[i + n]), math.max(high, axis.to[i + n])
+    n = n + 1
+  end
+  return n, low, high
+end
+
+local function shifted(list, i, n, by)
+  local places = {}
+  for k = 1, n do places[k] = list[i + k - 1] - by end
+  return places
+end
+
+-- Compares row by row, in parts. rows: the first axis, where the files do not agree on it.
+local function compare_rows(a, b, path, shapes, rows, add_part)
+  local problem, done = nil, 0
+  local function read(first, n)
+    local start, count = { first }, { n }
     for d = 2, #shapes[2] do start[d], count[d] = 1, shapes[2][d] end
-    local other
-    other, problem = b:read(path, { start = start, count = count })
-    if not other then return true end
-    add_part(first, part, other)
-  end)
+    local part
+    part, problem = b:read(path, { start = start, count = count })
+    return part
+  end
+  local ok, message = open.each_part(a, path, shapes[1], rows and (rows.from[rows.n] or 0) or shapes[1][1],
+    function(first, part)
+      if not rows then
+        local other = read(first, part:size(1))
+        if other then add_part(first, part, other) end
+        return problem
+      end
+      local n, low, high = those_up_to(rows, done + 1, first + part:size(1) - 1)
+      if n == 0 then return end
+      local other = read(low, high - low + 1)
+      if not other then return true end
+      add_part(done + 1, part:index_select(1, shifted(rows.from, done + 1, n, first - 1)),
+        other:index_select(1, shifted(rows.to, done + 1, n, low - 1)))
+      done = done + n
+    end)
   return not ok and message or problem
 end
 
@@ -172,23 +201,16 @@ function cells.compare(a, b, path, info_a, info_b, axes)
   local names, result = a:axes(path) or {}, { n = 0, total = 0 }
   local problem = check_shapes(info_a.shape, info_b.shape, names, axes)
   if problem then return nil, problem end
-  local rows = axes[names[1]]
-  local whole = rows and rows.from ~= nil -- not the first n: all at once, then
   local function add_part(first, x, y)
-    local start = whole and 1 or 2
-    x, y = select(x, names, axes, "from", start), select(y, names, axes, "to", start)
+    x, y = select(x, names, axes, "from"), select(y, names, axes, "to")
     add(result, x, y, first, names, axes, { info_a.type, info_b.type })
   end
   if #info_a.shape == 0 then
     names = {}
     problem = compare_scalars(a, b, path, add_part)
-  elseif whole then
-    local x, y = a:read(path), b:read(path)
-    if not x or not y then return nil, "cannot be read" end
-    add_part(1, x, y)
   else
-    local n = rows and rows.n or info_a.shape[1]
-    problem = compare_rows(a, b, path, { info_a.shape, info_b.shape }, n, add_part)
+    local rows = axes[names[1]]
+    problem = compare_rows(a, b, path, { info_a.shape, info_b.shape }, rows and rows.from and rows, add_part)
   end
   if problem then return nil, problem end
   return result

@@ -60,7 +60,7 @@ function Check:axes(group, path, info)
   local axes = self.file:axes(path) or {}
   for d, size in ipairs(info.shape) do
     local axis = axes[d] or ""
-    local scale = axis ~= "" and self.file:info(group .. "/" .. axis)
+    local scale = axis ~= "" and not axis:find("/") and self.file:info(group .. "/" .. axis)
     if axis == "" then
       self:report(path, "axis %d has no dimension scale", d)
     elseif not (scale and scale.is_scale) then

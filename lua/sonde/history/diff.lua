@@ -1,4 +1,5 @@
--- What differs between two runs' files: { section =, name =, text = } in the order of the files, and how many columns
+-- What differs between two runs' files: { section =, name =, text = } in the order of the files, of numbers also { n =
+-- cells that differ, total =, first = { where =, a =, b = }, largest = { relative =, where = } }; and how many columns
 -- were compared. What no two runs share is left out: clock readings, the command, the number of threads.
 local cells = require "sonde.history.cells"
 local json = require "sonde.json"
@@ -121,6 +122,8 @@ function Diff:dataset(path, a, b, axes)
     result.total, result.first.where, result.first.a, result.first.b,
     result.largest.relative < math.huge and ("%.3g"):format(result.largest.relative) or "without limit",
     result.largest.where)
+  local entry = self.found[#self.found]
+  for name, value in next, result do entry[name] = value end
 end
 
 -- How rows and probes of the two files correspond; says once for the group where they do not.
@@ -130,19 +133,24 @@ function Diff:group_axes(path)
   return axes
 end
 
-function Diff:group(path)
+function Diff:group(path, a_info, b_info)
   local prefix = path == "/" and "" or path
+  local pair = ("%s %s"):format(a_info and a_info.object, b_info and b_info.object)
+  if self.seen[pair] then return end -- groups that lie in themselves
+  self.seen[pair] = true
   local axes = self:group_axes(path)
   for _, name in ipairs(union(open.names(self.a, path), open.names(self.b, path))) do
     local full = prefix .. "/" .. name
     local a, b = self.a:info(full), self.b:info(full)
     if full == "/run" or ignored[name] or axes[name] or cells.only_counts(name) then -- looked at elsewhere, or clocks
+    elseif not a and not b then -- in neither to be read
+      self:add("numbers", full, "cannot be read")
     elseif not a or not b then
       self:add("numbers", full, "only in the %s file", a and "first" or "second")
     elseif a.kind ~= b.kind then
       self:add("numbers", full, "a %s | a %s", a.kind, b.kind)
     elseif a.kind == "group" then
-      self:group(full)
+      self:group(full, a, b)
     elseif a.type ~= "reference" and not a.is_null and not b.is_null then
       self:dataset(full, a, b, axes)
     end
@@ -150,9 +158,9 @@ function Diff:group(path)
 end
 
 return function(a, b)
-  local self = setmetatable({ a = a, b = b, found = {}, compared = 0 }, Diff)
+  local self = setmetatable({ a = a, b = b, found = {}, compared = 0, seen = {} }, Diff)
   self:attributes()
   self:texts()
-  self:group("/")
+  self:group("/", a:info "/", b:info "/")
   return self.found, self.compared
 end

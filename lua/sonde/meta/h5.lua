@@ -33,6 +33,7 @@ function File:list(group) end
 ---@field kind "group"|"dataset"
 ---@field link "hard"|"soft"|"external"
 ---@field links integer  hard links to it
+---@field object string  the same whatever path led to it
 ---@field type string?  "float32", "string", "string(12)" where of fixed length, …
 ---@field shape integer[]?
 ---@field is_null boolean?  without any shape
@@ -48,6 +49,7 @@ function File:info(path) end
 ---@return { type: string, shape: integer[], is_null: boolean }?, string?, string?
 function File:attribute_info(path, name) end
 
+---Names of a dataset's dimension scales: "" where there is none, the path of one in another group.
 ---@param path string
 ---@return string[]?, string?, string?
 function File:axes(path) end

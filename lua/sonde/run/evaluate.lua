@@ -1,6 +1,7 @@
 -- run:evaluate: a network's loss and accuracy on a data set, leaving everything as it was.
 local Run = require "sonde.run.object"
 local batches = require "sonde.data.batches"
+local core = require "sonde.core"
 local autograd = require "sonde.autograd"
 local fail = require "sonde.fail"
 local suggest = require "sonde.suggest"
@@ -50,7 +51,7 @@ function Run:evaluate(net, dataset, options)
     local n_right = right and count_right(prediction, y)
     right = n_right and right + n_right
   end
-  local result = { loss = total / n, accuracy = right and right / n or 0 / 0 }
+  local result = { loss = total / n, accuracy = right and right / n or core.nan }
   self.validation:append(self.step + 1, result)
   return result
 end

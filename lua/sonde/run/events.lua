@@ -1,4 +1,6 @@
 -- /events: what happened during a run, as numbers while it goes; the texts become the column `message` at its end.
+local core = require "sonde.core"
+
 local Events = {}
 Events.__index = Events
 
@@ -34,7 +36,7 @@ end
 
 -- Adds an event of `step`. probe: from 1, or nil.
 function Events:add(step, name, text, value, probe)
-  self.group:append(step, { time = self.seconds(), code = Events.codes[name], value = value or 0 / 0,
+  self.group:append(step, { time = self.seconds(), code = Events.codes[name], value = value or core.nan,
                             probe = probe and probe - 1 or -1 })
   self.texts[self.group:rows()] = text
   if self.writer then self:write_text(self.group:rows()) end

@@ -1,5 +1,6 @@
 -- run:fit: the usual training loop in one call.
 local Run = require "sonde.run.object"
+local core = require "sonde.core"
 local fail = require "sonde.fail"
 local nn = require "sonde.nn"
 local optim = require "sonde.optim"
@@ -62,7 +63,7 @@ local function make_followers(self, options, net)
     if stopping.best_epoch == stopping.epoch then best = evaluated end
     if stop then
       self:event(("early stopping: the validation %s was best, %g, %d epochs ago"):format(
-        stopping.monitor, stopping.best or 0 / 0, stopping.epoch - (stopping.best_epoch or 0)))
+        stopping.monitor, stopping.best or core.nan, stopping.epoch - (stopping.best_epoch or 0)))
     end
     return stop
   end

@@ -35,7 +35,7 @@ function Run.new(options)
     seed = options.seed, step = 0, file = options.file and options.file.path,
     recipe = options.recipe, output = options.file, progress = options.progress,
     first_backward = options.first_backward,
-    history = core.record.history(), started = core.system.clock(), epoch = 0 / 0,
+    history = core.record.history(), started = core.system.clock(), epoch = core.nan,
     models = {}, optimizers = {}, kept = {}, notes = {}, generators = {}, nets = {}, samples = {}, handles = {},
     clips = {}, norms = {}, parameters = {},
   }, Run)

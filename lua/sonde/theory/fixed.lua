@@ -1,4 +1,5 @@
 -- Fixed points of the length and correlation maps, and what they say about depth. w, b: sigma_w², sigma_b².
+local core = require "sonde.core"
 local gaussian = require "sonde.theory.gaussian"
 
 local fixed = {}
@@ -69,7 +70,7 @@ end
 local function scale_of(factor)
   if math.abs(factor - 1) <= SAME then return math.huge end
   if factor <= 0 then return 0.0 end
-  return factor < 1 and -1 / math.log(factor) or 0 / 0
+  return factor < 1 and -1 / math.log(factor) or core.nan
 end
 
 -- What theory.mean_field returns.
@@ -77,7 +78,7 @@ function fixed.summary(activation, w, b, q)
   local moments = gaussian.moments(activation, fixed.finite(q))
   local chi1 = w * moments.slope_square
   if math.abs(chi1 - 1) <= SAME then chi1 = 1.0 end
-  local c, chi_c = 0 / 0, chi1
+  local c, chi_c = core.nan, chi1
   if q > 0 and q < math.huge then c, chi_c = correlation(fixed.correlation_map(activation, w, b, q), chi1) end
   local xi_c = scale_of(chi_c)
   return {

@@ -101,15 +101,19 @@ with h5py.File(sys.argv[1], "w") as f:
     f.attrs["n"], f.attrs["fixed"] = np.int64(3), np.string_("abcd")]], { dir / "a.h5" })
     assert.equal(0, done.code, done.stderr)
     local file <close> = assert(h5.open(dir / "a.h5"))
+    local x = file:info "x"
     assert.same({ kind = "dataset", type = "uint16", shape = { 2, 3 }, is_scale = false, is_null = false, grows = false,
-                  link = "hard", links = 2 }, file:info "x")
+                  link = "hard", links = 2, object = x.object }, x)
     assert.equal("soft", file:info("soft").link)
+    assert.equal(x.object, file:info("soft").object)
+    assert.not_equal(x.object, file:info("flags").object)
     assert.is_nil(file:info "gone")
     assert.equal("enum", file:info("flags").type)
     assert.truthy(file:info("empty").is_null)
     assert.equal("string(3)", file:info("ascii").type)
     assert.equal("string", file:info("text").type)
-    assert.same({ kind = "group", link = "hard", links = 1 }, file:info "/")
+    local root = file:info "/"
+    assert.same({ kind = "group", link = "hard", links = 1, object = root.object }, root)
     assert.same({ type = "int64", shape = {}, is_null = false }, file:attribute_info("/", "n"))
     assert.equal("string(4)", file:attribute_info("/", "fixed").type)
     assert.is_nil(file:attribute_info("/", "none"))
