@@ -126,6 +126,15 @@ typedef void (*sonde_grad_watcher)(void *context, const sonde_tensor *gradient);
 sonde_status sonde_watch_grad(sonde_tensor *t, sonde_grad_watcher watcher, void *context,
                               void (*free_context)(void *), sonde_handle **out);
 
+/* Whose gradient it is, for watchers. Operators are numbered as they are recorded, in this thread: */
+uint64_t sonde_tape_position(void); /* the newest one's number */
+/* Inside a watcher: did no other operators read what this is the gradient of than those numbered after < n <= upto? */
+bool sonde_gradient_is_from(uint64_t after, uint64_t upto);
+/* The context of the k-th (from 0) of those callbacks on t's gradient that are this watcher; NULL: no more. */
+void *sonde_watch_context(const sonde_tensor *t, sonde_grad_watcher watcher, int k);
+/* A copy of t's elements that goes on standing for what t stands for now, when t itself is overwritten. */
+sonde_status sonde_clone_value(sonde_tensor **out, const sonde_tensor *t);
+
 /* Told of every backward in this thread. The struct is the observer's own; it unregisters before it dies. */
 typedef struct sonde_autograd_observer {
     void *context;

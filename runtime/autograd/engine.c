@@ -20,6 +20,7 @@ typedef struct backward_walk {
 
 static _Thread_local uint64_t last_walk;
 static _Thread_local bool walking;
+static _Thread_local const sonde_value *watched; /* whose watchers are being told */
 static _Thread_local sonde_autograd_observer *observers;
 
 /* ---- lists ---------------------------------------------------------------------------------------------- */
@@ -90,6 +91,8 @@ static sonde_status enter_value(backward_walk *walk, sonde_value *value)
 {
     value->walk = walk->id;
     value->waiting = 0;
+    value->oldest = UINT64_MAX;
+    value->newest = 0;
     value->reached = value->fresh = false;
     value->needed = !walk->capturing || value->wanted;
     value->direct = !value->node && !walk->capturing && value->hooks.n == 0;
@@ -119,6 +122,7 @@ static sonde_status find_nodes(backward_walk *walk, sonde_value *root)
 {
     SONDE_TRY(enter_value(walk, root));
     root->waiting = 1;
+    root->newest = UINT64_MAX;
     while (walk->heap.n > 0) {
         sonde_node *node = walk->heap.items[0];
         SONDE_TRY(list_append(&walk->order, node));
@@ -128,6 +132,8 @@ static sonde_status find_nodes(backward_walk *walk, sonde_value *root)
             if (!value) continue;
             if (value->walk != walk->id) SONDE_TRY(enter_value(walk, value));
             value->waiting++;
+            value->oldest = node->id; /* newest first */
+            if (node->id > value->newest) value->newest = node->id;
         }
     }
     return SONDE_OK;
@@ -179,8 +185,15 @@ static sonde_status run_hooks(sonde_value *value)
 static void run_watchers(sonde_value *value, const sonde_tensor *gradient)
 {
     sonde_hook_walk watchers = sonde_hooks_walk(&value->watchers);
+    watched = value;
     for (sonde_handle *h; (h = sonde_hooks_next(&watchers));) ((sonde_grad_watcher)h->callback)(h->context, gradient);
+    watched = NULL;
     sonde_hooks_end(&watchers);
+}
+
+bool sonde_gradient_is_from(uint64_t after, uint64_t upto)
+{
+    return watched && watched->oldest > after && watched->newest <= upto;
 }
 
 /* The last reader of this value has run: its gradient is whole. */

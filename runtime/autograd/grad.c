@@ -89,3 +89,20 @@ sonde_status sonde_watch_grad(sonde_tensor *t, sonde_grad_watcher watcher, void 
     if (!value) return SONDE_ENOMEM;
     return sonde_hooks_add(&value->watchers, (sonde_callback)watcher, context, free_context, out);
 }
+
+void *sonde_watch_context(const sonde_tensor *t, sonde_grad_watcher watcher, int k)
+{
+    const sonde_handle *h = t->autograd ? t->autograd->watchers.first : NULL;
+    for (; h; h = h->next)
+        if (!h->removed && h->callback == (sonde_callback)watcher && k-- == 0) return h->context;
+    return NULL;
+}
+
+sonde_status sonde_clone_value(sonde_tensor **out, const sonde_tensor *t)
+{
+    SONDE_TRY(sonde_tensor_clone(out, t));
+    if (!t->autograd) return SONDE_OK;
+    (*out)->autograd = sonde_value_retain(t->autograd);
+    (*out)->requires_grad = t->requires_grad;
+    return SONDE_OK;
+}

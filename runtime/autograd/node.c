@@ -100,6 +100,8 @@ __attribute__((constructor)) static void join_tensors(void)
     sonde_tensor_autograd = (sonde_tensor_autograd_calls){.free = sonde_value_release, .op_name = value_op_name};
 }
 
+uint64_t sonde_tape_position(void) { return last_id; }
+
 /* ---- nodes ---------------------------------------------------------------------------------------------- */
 
 void sonde_node_retain(sonde_node *node) { node->refs++; }

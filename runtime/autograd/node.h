@@ -29,6 +29,7 @@ struct sonde_grad_state {
     bool needed;            /* its gradient is for someone */
     bool wanted;            /* sonde_gradients asks for it */
     int waiting;            /* readers that have not run */
+    uint64_t oldest, newest; /* of all readers, by id; the seed of a backward comes after all */
     uint64_t walk;          /* the backward these belong to */
     sonde_tensor *pending;  /* what came so far, unless direct; contiguous */
     sonde_value *next_leaf;

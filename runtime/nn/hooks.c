@@ -35,6 +35,8 @@ sonde_status sonde_module_watch(sonde_module *m, sonde_module_watcher watcher, v
     return sonde_hooks_add(&m->hooks->watch, (sonde_callback)watcher, context, free_context, out);
 }
 
+uint64_t sonde_module_began(const sonde_module *m) { return m->hooks ? m->hooks->began : 0; }
+
 void sonde_module_hooks_free(struct sonde_module_hooks *hooks)
 {
     sonde_hooks_clear(&hooks->forward_pre);
@@ -99,7 +101,7 @@ static sonde_status keep_input(sonde_module *m, const sonde_values *in, sonde_va
     *kept = retain_values(in);
     if (m->hooks->watch.n == 0 || !m->class->inplace || !m->class->inplace(m)) return SONDE_OK;
     sonde_tensor *copy;
-    SONDE_TRY(sonde_tensor_clone(&copy, in->t[0]));
+    SONDE_TRY(sonde_clone_value(&copy, in->t[0]));
     sonde_tensor_release(kept->t[0]);
     kept->t[0] = copy;
     return SONDE_OK;
@@ -131,7 +133,9 @@ sonde_status sonde_module_call_hooked(sonde_module *m, const sonde_values *in, s
         if (status == SONDE_OK) status = sonde_module_check_arguments(m, &arguments);
     }
     if (status == SONDE_OK) status = keep_input(m, &arguments, &kept);
+    const uint64_t began = sonde_tape_position();
     if (status == SONDE_OK) status = run(m, &arguments, out);
+    m->hooks->began = began; /* it may have called itself */
     if (status == SONDE_OK && m->hooks->watch.n > 0) run_watchers(m, &kept, out);
     if (status != SONDE_OK) sonde_values_release(out);
     sonde_values_release(&kept);

@@ -6,6 +6,7 @@
 
 struct sonde_module_hooks {
     sonde_hooks forward_pre, forward, backward, watch;
+    uint64_t began; /* position of the tape when the newest finished forward began */
 };
 
 /* EARG "Linear takes 1 argument, got 2". */

@@ -136,6 +136,8 @@ sonde_status sonde_module_add_backward_hook(sonde_module *m, sonde_backward_hook
 typedef void (*sonde_module_watcher)(void *context, sonde_module *m, const sonde_values *in, const sonde_values *out);
 sonde_status sonde_module_watch(sonde_module *m, sonde_module_watcher watcher, void *context,
                                 void (*free_context)(void *), sonde_handle **out);
+/* Inside a watcher: where the tape was when this forward began (sonde_tape_position). */
+uint64_t sonde_module_began(const sonde_module *m);
 
 /* ---- random streams of modules ------------------------------------------------------------------------- */
 

@@ -6,7 +6,7 @@
 
 static const char *const group_names[SONDE_PROBE_GROUP_COUNT] = {
     "weight_grad", "activation_grad", "activation", "weight", "weight_grad_hist", "activation_grad_hist",
-    "hidden_grad", "gate",
+    "hidden_grad", "gate", "gain",
 };
 
 const char *sonde_probe_group_name(sonde_probe_group group)
@@ -99,6 +99,7 @@ static const column gate_columns[] = {
     [GATE_CLOSED_FRAC] = {MOMENT, "closed_frac", "share below 0.1"},
     [GATE_SATURATED_FRAC] = {MOMENT, "saturated_frac", "share of slopes under 5 % of the largest"},
 };
+static const column gain_columns[] = {[GAIN_GAIN] = {NORM, "gain", "norm of the input's gradient over the output's"}};
 
 #define COLUMNS(list) {list, sizeof list / sizeof *list}
 static const struct {
@@ -113,6 +114,7 @@ static const struct {
     [SONDE_PROBE_ACTIVATION_GRAD_HIST] = COLUMNS(histogram_columns),
     [SONDE_PROBE_HIDDEN_GRAD] = COLUMNS(hidden_columns),
     [SONDE_PROBE_GATE] = COLUMNS(gate_columns),
+    [SONDE_PROBE_GAIN] = COLUMNS(gain_columns),
 };
 
 static sonde_status declare_columns(sonde_probe *probe, sonde_probe_group g, int probe_axis)
@@ -182,7 +184,7 @@ static void sort(probe_network *network)
 
 typedef struct places { /* one group's probes as coordinates; NULL lists: only counting */
     int n;
-    const char **probe, **layer, **module, **role;
+    const char **probe, **layer, **module, **role, **kind; /* kind: of modules */
     int64_t *depth, *n_elements;
 } places;
 
@@ -199,6 +201,7 @@ static void add_place(places *to, const char *name, const char *role, const prob
     to->layer[i] = slot->name;
     to->module[i] = class_name(slot);
     to->role[i] = role;
+    to->kind[i] = slot->module ? sonde_probe_gain_kind(slot) : NULL;
     to->depth[i] = slot->depth;
     to->n_elements[i] = n_elements;
 }
@@ -207,8 +210,11 @@ static void add_place(places *to, const char *name, const char *role, const prob
  * none, and an input that did not. */
 bool sonde_probe_has_place(const probe_module *slot, sonde_probe_group group)
 {
-    if (!slot->module) return slot->needed_gradient && group != SONDE_PROBE_ACTIVATION;
+    if (!slot->module) {
+        return slot->needed_gradient && group != SONDE_PROBE_ACTIVATION && group != SONDE_PROBE_GAIN;
+    }
     if (!slot->is_leaf || !slot->called) return slot->is_leaf;
+    if (group == SONDE_PROBE_GAIN) return slot->has_gain_place;
     return group == SONDE_PROBE_ACTIVATION ? slot->is_float : slot->needed_gradient;
 }
 
@@ -281,6 +287,7 @@ static void free_places(places *p)
     sonde_free(p->layer);
     sonde_free(p->module);
     sonde_free(p->role);
+    sonde_free(p->kind);
     sonde_free(p->depth);
     sonde_free(p->n_elements);
 }
@@ -292,9 +299,10 @@ static sonde_status alloc_places(places *p)
     p->layer = sonde_alloc(n * sizeof *p->layer);
     p->module = sonde_alloc(n * sizeof *p->module);
     p->role = sonde_alloc(n * sizeof *p->role);
+    p->kind = sonde_alloc(n * sizeof *p->kind);
     p->depth = sonde_alloc(n * sizeof *p->depth);
     p->n_elements = sonde_alloc(n * sizeof *p->n_elements);
-    return p->probe && p->layer && p->module && p->role && p->depth && p->n_elements ? SONDE_OK : SONDE_ENOMEM;
+    return p->probe && p->layer && p->module && p->role && p->kind && p->depth && p->n_elements ? SONDE_OK : SONDE_ENOMEM;
 }
 
 static sonde_status declare_group(sonde_probe *probe, sonde_probe_group g, const places *p)
@@ -309,6 +317,9 @@ static sonde_status declare_group(sonde_probe *probe, sonde_probe_group g, const
     SONDE_TRY(sonde_group_coordinate(*group, axis, "module", SONDE_CELL_TEXT, p->module, "class of the module", NULL));
     SONDE_TRY(sonde_group_coordinate(*group, axis, "role", SONDE_CELL_TEXT, p->role, NULL, NULL));
     SONDE_TRY(sonde_group_coordinate(*group, axis, "depth", SONDE_CELL_I64, p->depth, "weight layers up to here", "1"));
+    if (g == SONDE_PROBE_GAIN) {
+        SONDE_TRY(sonde_group_coordinate(*group, axis, "kind", SONDE_CELL_TEXT, p->kind, "part of the layer", NULL));
+    }
     if (SONDE_PROBE_BIT(g) & PARAMETER_GROUPS) {
         SONDE_TRY(sonde_group_coordinate(*group, axis, "n_elements", SONDE_CELL_I64, p->n_elements, "elements", "1"));
     }

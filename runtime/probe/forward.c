@@ -20,6 +20,7 @@ probe_call *sonde_probe_call_take(probe_module *slot)
         call->module = slot;
     }
     call->counted = call->on_leaf = false;
+    call->gain = (probe_gain){.serial = ++slot->network->probe->n_calls};
     slot->network->probe->refs++;
     return call;
 }
@@ -48,10 +49,13 @@ static void pool_gradient(probe_call *call, const void *data, sonde_dtype dtype,
     probe_module *slot = call->module;
     const probe_network *network = slot->network;
     if (call->on_leaf) slot->has_gradient = false;
-    if (wants_group(network, SONDE_PROBE_ACTIVATION_GRAD)) {
+    if (network->what & (SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION_GRAD) | SONDE_PROBE_BIT(SONDE_PROBE_GAIN))) {
         sonde_moments moments;
         sonde_moments *target = slot->has_gradient ? &moments : &slot->gradient;
         sonde_moments_kernel(target, dtype, data, n);
+        if (!call->on_leaf && wants_group(network, SONDE_PROBE_GAIN)) {
+            sonde_probe_gain_arrived(call, sonde_moments_l2(target));
+        }
         if (slot->has_gradient) sonde_moments_merge(&slot->gradient, &moments);
     }
     if (network->histograms && wants_group(network, SONDE_PROBE_ACTIVATION_GRAD_HIST)) {
@@ -62,7 +66,7 @@ static void pool_gradient(probe_call *call, const void *data, sonde_dtype dtype,
     slot->has_gradient = true;
 }
 
-static void gradient_arrived(void *context, const sonde_tensor *gradient)
+void sonde_probe_output_gradient(void *context, const sonde_tensor *gradient)
 {
     probe_call *call = context;
     probe_module *slot = call->module;
@@ -101,9 +105,10 @@ void sonde_probe_drop_leaf_watches(sonde_probe *probe)
 }
 
 /* in: what the module got, NULL for the network's input. */
-static sonde_status watch_output(probe_module *slot, const sonde_tensor *in, sonde_tensor *output)
+static sonde_status watch_output(probe_module *slot, const sonde_tensor *in, const sonde_values *out)
 {
     probe_network *network = slot->network;
+    sonde_tensor *output = out->t[0];
     probe_call *call = sonde_probe_call_take(slot);
     if (!call) return SONDE_ENOMEM;
     sonde_status status = SONDE_OK;
@@ -111,8 +116,10 @@ static sonde_status watch_output(probe_module *slot, const sonde_tensor *in, son
         status = sonde_probe_activation_measure(&call->activation, network->probe, slot->module, in, output);
     }
     call->on_leaf = sonde_is_leaf(output);
+    if (status == SONDE_OK) status = sonde_probe_gain_tie(call, in, out);
     if (status == SONDE_OK) {
-        status = sonde_probe_watch_tensor(network->probe, output, gradient_arrived, call, sonde_probe_call_done);
+        status = sonde_probe_watch_tensor(network->probe, output, sonde_probe_output_gradient, call,
+                                          sonde_probe_call_done);
     }
     if (status != SONDE_OK) sonde_probe_call_done(call);
     return status;
@@ -135,6 +142,7 @@ static void leaf_forward(void *context, sonde_module *m, const sonde_values *in,
     probe_module *slot = context;
     probe_network *network = slot->network;
     if (!sonde_probe_counts(network) || out->n == 0) return;
+    const sonde_tensor *input = in->n > 0 ? in->t[0] : NULL;
     sonde_tensor *output = out->t[0];
     slot->ndim = output->ndim;
     for (int d = 0; d < output->ndim; d++) slot->shape[d] = output->shape[d];
@@ -142,10 +150,10 @@ static void leaf_forward(void *context, sonde_module *m, const sonde_values *in,
         note_call(slot);
         slot->needed_gradient |= output->requires_grad;
         slot->is_float = sonde_dtype_is_float(output->dtype);
+        slot->has_gain_place |= sonde_probe_gain_applies(input, out);
     }
     if (!network->measuring) return;
-    const sonde_tensor *input = in->n > 0 ? in->t[0] : NULL;
-    sonde_status status = output->requires_grad ? watch_output(slot, input, output)
+    sonde_status status = output->requires_grad ? watch_output(slot, input, out)
                                                 : sonde_probe_pending_add(slot, input, output);
     if (status == SONDE_OK && output->requires_grad && !network->in_forward) { /* called by itself, not by the root */
         status = sonde_probe_pending_tie(network, 1, &output);
@@ -172,7 +180,7 @@ static void root_ends(void *context, sonde_module *m, const sonde_values *in, co
     if (network->names_input && in->n > 0 && in->t[0]->requires_grad) {
         probe_module *slot = &network->modules[0];
         slot->called = slot->needed_gradient = true;
-        if (status == SONDE_OK && network->measuring) status = watch_output(slot, NULL, in->t[0]);
+        if (status == SONDE_OK && network->measuring) status = watch_output(slot, NULL, in);
     }
     if (status != SONDE_OK) sonde_probe_failed(network->probe, status);
 }

@@ -22,12 +22,26 @@ typedef struct probe_activation {
 
 typedef struct probe_module probe_module;
 
+/* A call's part in gain.c. As one that reads: */
+typedef struct probe_gain {
+    uint64_t serial;               /* of this use of the call: calls are used again */
+    uint64_t began, ended;         /* its operators are those after `began` up to `ended` */
+    struct probe_call *source;     /* that put its input out, or watches it; NULL: the input's gradient is not known */
+    uint64_t source_serial;
+    bool passes_on;                /* the output is the input itself */
+    /* as a source: the last module whose output's gradient came, in this backward */
+    probe_module *reader;
+    double reader_norm;
+    uint64_t reader_began, reader_ended;
+} probe_gain;
+
 /* One forward whose gradient may still come. Lives as long as the watcher on its output. */
 typedef struct probe_call {
     probe_module *module;
     struct probe_call *next_free;
     bool counted;                  /* the activation has joined the step's pool */
     bool on_leaf;                  /* the output is a leaf: the gradient is the whole .grad, not a share to be pooled */
+    probe_gain gain;
     probe_activation activation;
 } probe_call;
 
@@ -46,7 +60,9 @@ struct probe_module {
     probe_call *free_calls;
     bool is_leaf, owns_parameters, is_weight_layer;
     bool called, needed_gradient, is_float; /* in the first step */
-    bool has_activation, has_gradient, has_histogram; /* in the open step */
+    bool has_gain_place;           /* in the first step */
+    bool has_activation, has_gradient, has_histogram, has_gain; /* in the open step */
+    double gain_before, gain_behind; /* norms of the open step's gradients, of its input and output */
     int ndim;                      /* of the newest output; -1: none yet */
     int depth;
     int64_t shape[SONDE_MAX_DIMS];
@@ -164,6 +180,7 @@ enum { ACTIVATION_MEAN, ACTIVATION_STD, ACTIVATION_L2, ACTIVATION_ABS_MAX, ACTIV
        ACTIVATION_SATURATED_FRAC, ACTIVATION_DEAD_FRAC, ACTIVATION_IDLE_FRAC, ACTIVATION_SAMPLE_COSINE,
        ACTIVATION_N_NONFINITE };
 enum { WEIGHT_L2, WEIGHT_UPDATE_L2, WEIGHT_UPDATE_RATIO, WEIGHT_UNCHANGED_FRAC };
+enum { GAIN_GAIN };
 enum { HIDDEN_L2, HIDDEN_LENGTH, HIDDEN_CELL_L2 };
 enum { GATE_OPENNESS, GATE_OPEN_FRAC, GATE_CLOSED_FRAC, GATE_SATURATED_FRAC };
 enum { HISTOGRAM_COUNTS, HISTOGRAM_N_ZERO, HISTOGRAM_N_SUBNORMAL, HISTOGRAM_N_NONFINITE, HISTOGRAM_UNDERFLOW };
@@ -188,6 +205,7 @@ struct sonde_probe {
     int64_t step, last_step;       /* the open one; the expected last one, 0: unknown */
     probe_network *sampling;       /* whose samples are being measured; NULL: none */
     int n_backwards;               /* begun in this step */
+    uint64_t n_calls;              /* taken so far */
     int n_networks, n_optimizers;
     probe_network **networks;
     probe_optimizer **optimizers;
@@ -204,7 +222,7 @@ struct sonde_probe {
 };
 
 #define MODULE_GROUPS (SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION_GRAD) | SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION) | \
-                       SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION_GRAD_HIST))
+                       SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION_GRAD_HIST) | SONDE_PROBE_BIT(SONDE_PROBE_GAIN))
 #define WEIGHT_GRAD_GROUPS (SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT_GRAD) | SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT_GRAD_HIST))
 #define PARAMETER_GROUPS (WEIGHT_GRAD_GROUPS | SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT))
 #define HISTOGRAM_GROUPS (SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT_GRAD_HIST) | \
@@ -248,6 +266,14 @@ void sonde_probe_unwatch_parameters(probe_network *network);
 void sonde_probe_take_weight_histogram(probe_parameter *parameter, const sonde_tensor *gradient);
 void sonde_probe_backward_begin(void *probe);
 void sonde_probe_backward_end(void *probe, sonde_status status);
+
+void sonde_probe_output_gradient(void *call, const sonde_tensor *gradient); /* the watcher on a leaf's output */
+
+/* gain.c: what a module makes of a gradient */
+bool sonde_probe_gain_applies(const sonde_tensor *in, const sonde_values *out); /* to a call with these */
+sonde_status sonde_probe_gain_tie(probe_call *call, const sonde_tensor *in, const sonde_values *out); /* in forward */
+void sonde_probe_gain_arrived(probe_call *call, double norm); /* the gradient of the call's output has come */
+const char *sonde_probe_gain_kind(const probe_module *slot);
 
 /* pending.c: outputs that need no gradient */
 sonde_status sonde_probe_pending_add(probe_module *slot, const sonde_tensor *in, sonde_tensor *output);

@@ -85,7 +85,7 @@ static void open_step(probe_network *network)
     sonde_probe_gates_open(network);
     for (int i = 0; i < network->n_modules; i++) {
         probe_module *slot = &network->modules[i];
-        slot->has_activation = slot->has_gradient = slot->has_histogram = false;
+        slot->has_activation = slot->has_gradient = slot->has_histogram = slot->has_gain = false;
     }
     for (int i = 0; i < network->n_parameters; i++) {
         probe_parameter *parameter = &network->parameters[i];

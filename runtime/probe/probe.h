@@ -4,8 +4,8 @@
  *            modules' watchers, the gradients' watchers, each backward and the optimisers' steps, measures while the
  *            data is in cache, and when a step ends fills one row of every group. It changes nothing: with and without
  *            it a training run has the same bits.
- * Groups:    weight_grad, activation_grad, activation, weight, weight_grad_hist, activation_grad_hist, hidden_grad, gate; a
- *            group without probes is left out. Which modules run in which order, and which outputs need a gradient, is learnt in the
+ * Groups:    weight_grad, activation_grad, activation, weight, weight_grad_hist, activation_grad_hist, hidden_grad, gate,
+ *            gain; a group without probes is left out. Which modules run in which order, and which outputs need a gradient, is learnt in the
  *            first step: the groups are declared when it ends and are fixed from then on. What the numbers mean is in
  *            the contract of the file format.
  * Axis:      probe: "h1.weight" (parameters) or "h1" (modules), in the order of first call; after them, in the order of
@@ -53,6 +53,14 @@
  *            Karpathy, Johnson & Fei-Fei 2015, "Visualizing and understanding recurrent networks"), saturated_frac =
  *            share of φ' = (1 − y) y under 5 % of its maximum. A forward counts once, in the first backward that
  *            reaches it.
+ * Gain:      ‖dL/d(first input)‖ / ‖dL/d(output)‖ of each leaf, of gradients after tensor hooks; several calls pool (norms
+ *            of all together). kind says what the leaf is: "weight" (‖Wᵀδ‖/‖δ‖), "activation" (‖φ'∘g‖/‖g‖),
+ *            "normalisation" (its class is called …Norm…) or "other". Along a path without branches the product of the
+ *            gains is the ratio of the norms at its ends; over the probes of one depth it is that of the layer,
+ *            ‖dL/dx_{l-1}‖/‖dL/dx_l‖. NaN: where something else reads the same input as well, as at the fork of a skip
+ *            connection, for then no gradient is the leaf's own; where the input is a leaf of the tape; where the output's
+ *            gradient is 0. A leaf whose input needed no gradient in the first step (the first layer), or with a second
+ *            output that needed one (RNN, LSTM, GRU), is absent.
  * Units:     (dead_frac, idle_frac) axis 1 of an output with 2, 4 or 5 axes, the last axis otherwise; samples are
  *            counted along axis 0. dead_frac: share of units whose slope was exactly 0 for at least the last 2000
  *            measured samples. slope_rms, saturated_frac, dead_frac, idle_frac: NaN but for element-wise activation
@@ -74,6 +82,7 @@ typedef struct sonde_probe sonde_probe;
 typedef enum sonde_probe_group {
     SONDE_PROBE_WEIGHT_GRAD, SONDE_PROBE_ACTIVATION_GRAD, SONDE_PROBE_ACTIVATION, SONDE_PROBE_WEIGHT,
     SONDE_PROBE_WEIGHT_GRAD_HIST, SONDE_PROBE_ACTIVATION_GRAD_HIST, SONDE_PROBE_HIDDEN_GRAD, SONDE_PROBE_GATE,
+    SONDE_PROBE_GAIN,
     SONDE_PROBE_GROUP_COUNT
 } sonde_probe_group;
 const char *sonde_probe_group_name(sonde_probe_group group); /* "weight_grad", …: the group's name in the history */

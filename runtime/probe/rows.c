@@ -123,6 +123,9 @@ static sonde_status put_module(const row *r, sonde_probe_group g, int place, pro
         put_moments(r, place, &slot->gradient);
         put_count(r, MOMENT_N_ELEMENTS, place, slot->gradient.n);
     }
+    if (g == SONDE_PROBE_GAIN && slot->has_gain) {
+        put_norm(r, GAIN_GAIN, place, slot->gain_before / slot->gain_behind);
+    }
     if (g == SONDE_PROBE_ACTIVATION_GRAD_HIST && slot->has_histogram) put_histogram(r, place, slot->histogram);
     return SONDE_OK;
 }

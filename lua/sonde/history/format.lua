@@ -57,6 +57,12 @@ local function histogram()
   return group
 end
 
+local function gains()
+  local group = probed("gain", "", "")
+  columns(group, "string", probes, "kind", true)
+  return group
+end
+
 local function through_time(more_rows, more_times)
   local group = { l2_norm = { type = "float64", axes = { "step", "probe", "time_step" } } }
   columns(group, "string", probes, "probe")
@@ -77,6 +83,7 @@ format.groups = {
   weight = probed("l2_norm update_l2_norm", "update_ratio unchanged_frac", ""),
   weight_grad_hist = histogram(),
   activation_grad_hist = histogram(),
+  gain = gains(),
   hidden_grad = through_time("length", ""),
   hidden_jacobian = through_time("", "lag"),
   gate = probed("", "openness open_frac closed_frac saturated_frac", "", true),
@@ -94,7 +101,7 @@ columns(format.groups.events, "integer", rows, "code")
 function format.limits(name)
   if name:find("_frac$") or name == "openness" then return 0, 1 end
   if name:find("l2_norm$") or name == "std" or name:find("^abs_") or name == "slope_rms" or name == "update_ratio"
-    or name:find("_loss_scale$") then
+    or name:find("_loss_scale$") or name == "gain" then
     return 0, math.huge
   end
 end

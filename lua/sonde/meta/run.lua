@@ -34,7 +34,7 @@ function Run:optimizer(optimizer) end
 ---@field every? integer       steps with (step - 1) % every == 0 are measured, and the last one (1)
 ---@field hist_every? integer  of each so many steps the first one measured has histograms, and the last step (10)
 ---Groups of the file: weight_grad, activation_grad, activation, weight, weight_grad_hist, activation_grad_hist,
----hidden_grad, gate (all).
+---hidden_grad, gate, gain (all).
 ---@field what? string[]
 ---@field name? string         prefix of the probes' names, for a second network or a second probe of this one
 ---Samples to be measured instead of the batch, in a forward and a backward of their own at each measured step. The training
