@@ -129,9 +129,9 @@ end)
 describe("lua/sonde", function()
   -- A module may require itself and what stands before it here; a folder is one entry. "sonde" is the facade.
   local order = {
-    "core", "shown", "fail", "receiver", "suggest", "json", "text", "progress", "tensor", "linalg", "autograd",
-    "theory", "nn", "optim", "h5", "history", "sonde", "data", "probe", "recipe", "diagnose", "run", "sweep", "cure",
-    "plot", "report", "cli",
+    "core", "shown", "fail", "callable", "receiver", "suggest", "json", "text", "progress", "tensor", "linalg",
+    "autograd", "theory", "nn", "optim", "h5", "history", "sonde", "data", "measure", "probe", "recipe", "diagnose",
+    "run", "sweep", "cure", "plot", "report", "cli",
   }
   local place = {}
   for i, name in ipairs(order) do place[name] = i end

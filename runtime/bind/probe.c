@@ -218,6 +218,56 @@ static int layers(lua_State *L)
     return 1;
 }
 
+/* ---- measuring beside ------------------------------------------------------------------------------------ */
+
+static void release_aside(void *object) { sonde_probe_aside_free(object); }
+
+static const sonde_bind_kind kind_aside = {.name = "Aside", .release = release_aside};
+
+/* probe.aside(net, parameters): puts aside what measuring changes of a network. */
+static int new_aside(lua_State *L)
+{
+    sonde_module *net = sonde_bind_check_module(L, 1);
+    sonde_probe_aside *aside = NULL;
+    void **out = sonde_bind_new(L, &kind_aside);
+    sonde_bind_check(L, sonde_probe_aside_new(&aside, net, lua_toboolean(L, 2)));
+    *out = aside;
+    return 1;
+}
+
+static int aside_rewind(lua_State *L)
+{
+    sonde_probe_aside_rewind(sonde_bind_check_object(L, 1, &kind_aside));
+    return 0;
+}
+
+static int aside_restore(lua_State *L)
+{
+    sonde_bind_check(L, sonde_probe_aside_restore(sonde_bind_check_object(L, 1, &kind_aside)));
+    return 0;
+}
+
+/* probe.pause(flag): whether no probe listened before */
+static int set_pause(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TBOOLEAN);
+    lua_pushboolean(L, sonde_probe_pause(lua_toboolean(L, 1)));
+    return 1;
+}
+
+/* probe.groups(): the names of what is measured here */
+static int group_names(lua_State *L)
+{
+    lua_createtable(L, SONDE_PROBE_GROUP_COUNT, 0);
+    for (int g = 0; g < SONDE_PROBE_GROUP_COUNT; g++) {
+        lua_pushstring(L, sonde_probe_group_name((sonde_probe_group)g));
+        lua_rawseti(L, -2, g + 1);
+    }
+    return 1;
+}
+
+static const luaL_Reg aside_methods[] = {{"rewind", aside_rewind}, {"restore", aside_restore}, {NULL, NULL}};
+
 static const luaL_Reg methods[] = {
     {"attach", attach},
     {"observe_optimizer", observe_optimizer},
@@ -243,8 +293,12 @@ int sonde_bind_probe(lua_State *L)
     lua_pushcclosure(L, sonde_bind_release, 1);
     lua_rawset(L, -3);
     lua_pop(L, 1);
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, new_probe);
-    lua_setfield(L, -2, "new");
+    sonde_bind_kind_open(L, &kind_aside, aside_methods, NULL);
+    lua_pop(L, 1);
+    luaL_newlib(L, ((luaL_Reg[]){{"new", new_probe},
+                                 {"aside", new_aside},
+                                 {"pause", set_pause},
+                                 {"groups", group_names},
+                                 {NULL, NULL}}));
     return 1;
 }

@@ -1,5 +1,4 @@
-/* core.record: histories and their groups. Rows of plain numbers are written from Lua; what has axes comes from probes
- * and is only read here. */
+/* core.record: histories and their groups. */
 #include "bind/history.h"
 
 #include <math.h>
@@ -126,14 +125,80 @@ static sonde_group *check_group(lua_State *L, int index)
     return ((group_object *)sonde_bind_check_object(L, index, &kind_group))->group;
 }
 
-/* group:variable(name, type, long_name, units) */
+/* The list at `index`, all texts or all integers, as values of a coordinate in a scratch userdata that is pushed. */
+static const void *check_values(lua_State *L, int index, lua_Integer *n, sonde_cell *type)
+{
+    luaL_checktype(L, index, LUA_TTABLE);
+    *n = luaL_len(L, index);
+    *type = lua_geti(L, index, 1) == LUA_TSTRING ? SONDE_CELL_TEXT : SONDE_CELL_I64;
+    lua_pop(L, 1);
+    void *values = lua_newuserdatauv(L, (size_t)(*n > 0 ? *n : 1) * sizeof(int64_t), 0);
+    for (lua_Integer i = 0; i < *n; i++) {
+        int found = lua_geti(L, index, i + 1);
+        if (*type == SONDE_CELL_TEXT ? found != LUA_TSTRING : !lua_isinteger(L, -1)) {
+            sonde_bind_raise(L, "a coordinate is a list of texts or of integers, got %s at [%lld]",
+                             sonde_bind_type_name(L, -1), (long long)i + 1);
+        }
+        if (*type == SONDE_CELL_TEXT) ((const char **)values)[i] = lua_tostring(L, -1); /* the list keeps it alive */
+        else ((int64_t *)values)[i] = lua_tointeger(L, -1);
+        lua_pop(L, 1);
+    }
+    return values;
+}
+
+/* group:axis(name, { values }): an axis of that length, with its coordinate */
+static int group_axis(lua_State *L)
+{
+    sonde_group *group = check_group(L, 1);
+    const char *name = luaL_checkstring(L, 2);
+    lua_Integer n;
+    sonde_cell type;
+    const void *values = check_values(L, 3, &n, &type);
+    int index;
+    sonde_bind_check(L, sonde_group_axis(group, &index, name, n, type, values));
+    return 0;
+}
+
+/* The index of an axis by its name. */
+static int check_axis(lua_State *L, const sonde_group *group, const char *name)
+{
+    for (int a = 0; a < sonde_group_n_axes(group); a++) {
+        if (strcmp(sonde_group_axis_at(group, a)->coordinates[0].name, name) == 0) return a;
+    }
+    sonde_bind_raise(L, "group '%s' has no axis '%s'", sonde_group_name(group), name);
+}
+
+/* group:coordinate_along(axis, name, { values }, long_name): another label along an axis */
+static int group_coordinate_along(lua_State *L)
+{
+    sonde_group *group = check_group(L, 1);
+    int axis = check_axis(L, group, luaL_checkstring(L, 2));
+    const char *name = luaL_checkstring(L, 3), *about = luaL_optstring(L, 5, NULL);
+    lua_Integer n;
+    sonde_cell type;
+    const void *values = check_values(L, 4, &n, &type);
+    int64_t length = sonde_group_axis_at(group, axis)->length;
+    if (n != length) {
+        sonde_bind_raise(L, "coordinate '%s': expected %lld values, got %lld", name, (long long)length, (long long)n);
+    }
+    sonde_bind_check(L, sonde_group_coordinate(group, axis, name, type, values, about, NULL));
+    return 0;
+}
+
+/* group:variable(name, type, long_name, units, { names of axes }) */
 static int group_variable(lua_State *L)
 {
     sonde_group *group = check_group(L, 1);
     const char *name = luaL_checkstring(L, 2), *about = luaL_optstring(L, 4, NULL), *units = luaL_optstring(L, 5, NULL);
     sonde_cell type = check_cell(L, 3);
-    int index;
-    sonde_bind_check(L, sonde_group_variable(group, &index, name, type, 0, NULL, about, units));
+    int index, axes[SONDE_RECORD_AXES], n = lua_isnoneornil(L, 6) ? 0 : (int)luaL_len(L, 6);
+    if (n > SONDE_RECORD_AXES) sonde_bind_raise(L, "'%s': at most %d axes besides step", name, SONDE_RECORD_AXES);
+    for (int i = 0; i < n; i++) {
+        lua_geti(L, 6, i + 1);
+        axes[i] = check_axis(L, group, luaL_checkstring(L, -1));
+        lua_pop(L, 1);
+    }
+    sonde_bind_check(L, sonde_group_variable(group, &index, name, type, n, axes, about, units));
     return 0;
 }
 
@@ -148,44 +213,76 @@ static int group_time_column(lua_State *L)
     return 0;
 }
 
-static void set_cell(void *cell, sonde_cell type, double number, lua_Integer integer)
+/* Cell `i` from the number on top. */
+static void set_cell(lua_State *L, void *cells, sonde_cell type, int64_t i)
 {
     switch (type) {
-    case SONDE_CELL_F32: *(float *)cell = (float)number; break;
-    case SONDE_CELL_F64: *(double *)cell = number; break;
-    case SONDE_CELL_U32: *(uint32_t *)cell = (uint32_t)integer; break;
-    default: *(int64_t *)cell = integer; break;
+    case SONDE_CELL_F32: ((float *)cells)[i] = (float)lua_tonumber(L, -1); break;
+    case SONDE_CELL_F64: ((double *)cells)[i] = lua_tonumber(L, -1); break;
+    case SONDE_CELL_U32: ((uint32_t *)cells)[i] = (uint32_t)lua_tointeger(L, -1); break;
+    default: ((int64_t *)cells)[i] = lua_tointeger(L, -1); break;
     }
 }
 
-/* group:append(step, { name = number, … }): one row; what is not named stays "not measured". */
+/* Raises unless the value on top can be a cell. */
+static void check_number(lua_State *L, const char *name, sonde_cell type)
+{
+    bool whole = type == SONDE_CELL_U32 || type == SONDE_CELL_I64;
+    if (!(whole ? lua_isinteger(L, -1) : lua_type(L, -1) == LUA_TNUMBER)) {
+        sonde_bind_raise(L, "column '%s': expected %s, got %s", name, whole ? "an integer" : "a number",
+                         sonde_bind_type_name(L, -1));
+    }
+    lua_Integer count = lua_tointeger(L, -1);
+    if (type == SONDE_CELL_U32 && (count < 0 || count >= UINT32_MAX)) { /* the last one means: not measured */
+        sonde_bind_raise(L, "column '%s': expected a count from 0 to %lld, got %lld", name, (long long)UINT32_MAX - 1,
+                         (long long)count);
+    }
+}
+
+/* Raises unless the value on top fits the column of that name: a number, or where it has axes a list of all its cells. */
+static void check_column(lua_State *L, const sonde_group *group, const char *name)
+{
+    int variable = sonde_group_find_variable(group, name);
+    if (variable < 0) sonde_bind_raise(L, "group '%s' has no column '%s'", sonde_group_name(group), name);
+    const sonde_record_variable *v = sonde_group_variable_at(group, variable);
+    if (v->n_axes == 0) {
+        check_number(L, name, v->type);
+        return;
+    }
+    if (lua_type(L, -1) != LUA_TTABLE || (int64_t)lua_rawlen(L, -1) != v->cells) {
+        sonde_bind_raise(L, "column '%s': expected a list of %lld numbers", name, (long long)v->cells);
+    }
+    for (int64_t i = 0; i < v->cells; i++) {
+        lua_rawgeti(L, -1, i + 1);
+        check_number(L, name, v->type);
+        lua_pop(L, 1);
+    }
+}
+
+static void set_column(lua_State *L, sonde_group *group, const char *name)
+{
+    int variable = sonde_group_find_variable(group, name);
+    const sonde_record_variable *v = sonde_group_variable_at(group, variable);
+    void *cells = sonde_group_cells(group, variable);
+    if (v->n_axes == 0) set_cell(L, cells, v->type, 0);
+    for (int64_t i = 0; v->n_axes > 0 && i < v->cells; i++) {
+        lua_rawgeti(L, -1, i + 1);
+        set_cell(L, cells, v->type, i);
+        lua_pop(L, 1);
+    }
+}
+
+/* group:append(step, { name = number or list in row-major order, … }): one row; what is not named stays "not measured". */
 static int group_append(lua_State *L)
 {
     sonde_group *group = check_group(L, 1);
     int64_t step = luaL_checkinteger(L, 2);
     luaL_checktype(L, 3, LUA_TTABLE);
     for (lua_pushnil(L); lua_next(L, 3) != 0; lua_pop(L, 1)) { /* everything that can raise, before the row is open */
-        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
-        int variable = sonde_group_find_variable(group, name);
-        if (variable < 0) sonde_bind_raise(L, "group '%s' has no column '%s'", sonde_group_name(group), name);
-        const sonde_record_variable *v = sonde_group_variable_at(group, variable);
-        bool whole = v->type == SONDE_CELL_U32 || v->type == SONDE_CELL_I64;
-        if (v->cells != 1 || !(whole ? lua_isinteger(L, -1) : lua_type(L, -1) == LUA_TNUMBER)) {
-            sonde_bind_raise(L, "column '%s': expected %s, got %s", name, whole ? "an integer" : "a number",
-                             sonde_bind_type_name(L, -1));
-        }
-        lua_Integer count = lua_tointeger(L, -1);
-        if (v->type == SONDE_CELL_U32 && (count < 0 || count >= UINT32_MAX)) { /* the last one means: not measured */
-            sonde_bind_raise(L, "column '%s': expected a count from 0 to %lld, got %lld", name,
-                             (long long)UINT32_MAX - 1, (long long)count);
-        }
+        check_column(L, group, lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?");
     }
     sonde_bind_check(L, sonde_group_begin(group, step));
-    for (lua_pushnil(L); lua_next(L, 3) != 0; lua_pop(L, 1)) {
-        int variable = sonde_group_find_variable(group, lua_tostring(L, -2));
-        set_cell(sonde_group_cells(group, variable), sonde_group_variable_at(group, variable)->type,
-                 lua_tonumber(L, -1), lua_tointeger(L, -1));
-    }
+    for (lua_pushnil(L); lua_next(L, 3) != 0; lua_pop(L, 1)) set_column(L, group, lua_tostring(L, -2));
     sonde_bind_check(L, sonde_group_commit(group));
     return 0;
 }
@@ -309,6 +406,7 @@ static const luaL_Reg history_methods[] = {
     {"keep", history_keep},   {"stalls", history_stalls}, {NULL, NULL},
 };
 static const luaL_Reg group_methods[] = {
+    {"axis", group_axis},           {"coordinate_along", group_coordinate_along},
     {"variable", group_variable},   {"time_column", group_time_column}, {"append", group_append},
     {"rows", group_rows},           {"first_row", group_first_row},     {"step", group_step},
     {"read", group_read},           {"variables", group_variables},     {"coordinate", group_coordinate},

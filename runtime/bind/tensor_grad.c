@@ -174,6 +174,39 @@ static int f_gradcheck(lua_State *L)
     return 2;
 }
 
+/* gradients(root, inputs, gradient = nil, retain_graph = false): d root / d inputs as a list, false where unused; nobody's
+ * .grad is touched, and probes are not told. */
+static int f_gradients(lua_State *L)
+{
+    sonde_tensor *root = sonde_bind_check_tensor(L, 1);
+    sonde_bind_args args;
+    sonde_bind_args_open(&args, L, 2, "gradients", SONDE_BIND_NAMES("inputs", "gradient", "retain_graph"));
+    int n;
+    sonde_tensor **inputs = sonde_bind_arg_tensors(&args, 0, &n);
+    sonde_tensor *gradient = sonde_bind_opt_tensor(&args, 1);
+    bool retain = sonde_bind_opt_boolean(&args, 2, false);
+    size_t room = (size_t)(n > 0 ? n : 1);
+    sonde_tensor **out = lua_newuserdatauv(L, room * sizeof *out, 0);
+    sonde_tensor ***boxes = lua_newuserdatauv(L, room * sizeof *boxes, 0);
+    lua_createtable(L, n, 0);
+    for (int i = 0; i < n; i++) {
+        boxes[i] = sonde_bind_new_tensor(L);
+        lua_rawseti(L, -2, i + 1);
+    }
+    SONDE_BIND_RUN(L, sonde_gradients(root, gradient, n, inputs, retain, out));
+    for (int i = 0; i < n; i++) *boxes[i] = out[i];
+    for (int i = 0; i < n; i++) {
+        if (out[i]) {
+            lua_rawgeti(L, -1, i + 1);
+            sonde_bind_done(L);
+        } else {
+            lua_pushboolean(L, false);
+        }
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
 static const luaL_Reg methods[] = {
     {"requires_grad_", l_tensor_requires_grad_},
     {"retain_grad", l_tensor_retain_grad},
@@ -197,6 +230,7 @@ int sonde_bind_autograd(lua_State *L)
     luaL_newlib(L, ((luaL_Reg[]){{"is_grad_enabled", f_is_grad_enabled},
                                  {"set_grad_enabled", f_set_grad_enabled},
                                  {"gradcheck", f_gradcheck},
+                                 {"gradients", f_gradients},
                                  {NULL, NULL}}));
     return 1;
 }

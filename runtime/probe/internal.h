@@ -161,7 +161,7 @@ typedef struct probe_network {
     bool in_forward;               /* of the root */
     sonde_handle *begin, *end;     /* of the root's forward */
     probe_call *pending;           /* calls without a gradient that no output stands for yet, by next_free */
-    struct probe_aside *aside;     /* what its samples must not change, while they are measured */
+    sonde_probe_aside *aside;      /* what its samples must not change, while they are measured */
     int64_t measured_step, histogram_step; /* newest step with either; 0: none */
     double measured_time;
     bool weights_finite, activations_finite; /* the gradients of the last measured step */
@@ -237,6 +237,7 @@ static inline bool wants_group(const probe_network *network, sonde_probe_group g
 static inline bool is_listening(const probe_network *network)
 {
     const probe_network *sampling = network->probe->sampling;
+    if (sonde_probe_paused()) return false;
     return sampling ? sampling == network : !network->fixed;
 }
 

@@ -4,6 +4,20 @@
 #include <stdio.h>
 #include <string.h>
 
+static bool is_paused;
+
+bool sonde_probe_paused(void)
+{
+    return is_paused;
+}
+
+bool sonde_probe_pause(bool paused)
+{
+    bool before = is_paused;
+    is_paused = paused;
+    return before;
+}
+
 /* ---- making and ending --------------------------------------------------------------------------------- */
 
 sonde_status sonde_probe_new(sonde_probe **out, sonde_history *history, int64_t first_step)

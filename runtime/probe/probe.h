@@ -148,6 +148,22 @@ bool sonde_probe_samples_due(const sonde_probe *probe, int net);
 sonde_status sonde_probe_samples_begin(sonde_probe *probe, int net); /* ESTATE if not due; ENOMEM: nothing was begun */
 void sonde_probe_samples_end(sonde_probe *probe);                    /* nothing if none are being measured */
 
+/* ---- measuring beside ------------------------------------------------------------------------------------ */
+
+/* What a forward or a measurement changes of a network, put aside: buffers, the modules' random streams and, if asked,
+ * parameters. Retains what it holds. */
+typedef struct sonde_probe_aside sonde_probe_aside;
+sonde_status sonde_probe_aside_new(sonde_probe_aside **out, sonde_module *net, bool parameters); /* ENOMEM */
+void sonde_probe_aside_rewind(sonde_probe_aside *aside); /* the streams only: the next forward draws the same numbers */
+/* Bits and versions are those of before, also for graphs that saved them. A tensor that has another shape or dtype by
+ * now is left alone. */
+sonde_status sonde_probe_aside_restore(sonde_probe_aside *aside);
+void sonde_probe_aside_free(sonde_probe_aside *aside); /* NULL is fine */
+
+/* While paused no probe listens: neither forwards nor hidden states nor fixed samples. Returns what it was. */
+bool sonde_probe_pause(bool paused);
+bool sonde_probe_paused(void);
+
 /* ---- looking ------------------------------------------------------------------------------------------- */
 
 /* L2 norm of the open step's gradients over all parameters that are observed, each once, as they were when the last

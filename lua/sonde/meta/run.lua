@@ -30,18 +30,43 @@ function Run:model(net, name) end
 ---@return sonde.Optimizer
 function Run:optimizer(optimizer) end
 
+---When a costly measure runs: at steps with (step - 1) % every == 0; with { log = n }, at n steps per decade; or when the function
+---returns true for a step.
+---@alias sonde.Schedule integer|{ log: integer }|fun(step: integer): boolean
+
+---@class sonde.MeasureOptions
+---@field every? sonde.Schedule  (the probe's `every`, else 100)
+
+---Of a batch of B samples in parts: |G|², tr Σ and their quotient in /gradient_noise (McCandlish et al. 2018).
+---@class sonde.GradientNoiseOptions : sonde.MeasureOptions
+---@field decay? number   of the averages from row to row (0.9)
+---@field parts? integer  how many small batches a batch is cut into (4)
+---@field dim? integer    the axis of the samples in the input (1)
+
+---Costly measures: what is measured in passes of its own. Each writes a group of its name. The training does not notice.
+---@class sonde.Measures
+---@field gradient_noise? sonde.GradientNoiseOptions
+
 ---@class sonde.ProbeOptions
----@field every? integer       steps with (step - 1) % every == 0 are measured, and the last one (1)
+---Steps with (step - 1) % every == 0 are measured, and the last one (1; costly measures: 100, and any sonde.Schedule).
+---@field every? integer|sonde.Schedule
 ---@field hist_every? integer  of each so many steps the first one measured has histograms, and the last step (10)
 ---Groups of the file: weight_grad, activation_grad, activation, weight, weight_grad_hist, activation_grad_hist,
 ---hidden_grad, gate, gain (all).
----@field what? string[]
+---Costly measures only by name, each with options and a schedule of its own if wanted:
+---{ "weight_grad", "gradient_noise", hessian = { every = 50 } }. See sonde.Measures.
+---@field what? (string[]|sonde.Measures)
+---The share of the run's time, 0 to 1, that this probe's costly measures may take: one that would exceed it is left out until a
+---later step of its schedule. Which steps are measured then depends on the clock.
+---@field budget? number
 ---@field name? string         prefix of the probes' names, for a second network or a second probe of this one
 ---Samples to be measured instead of the batch, in a forward and a backward of their own at each measured step. The training
 ---does not notice: its bits, gradients, random numbers and running statistics are the same. Hooks run as in any forward.
 ---@field input? sonde.Tensor
 ---@field target? sonde.Tensor
----@field loss? sonde.Module|fun(output: sonde.Tensor, target: sonde.Tensor): sonde.Tensor  of these samples (run:fit's)
+---The loss of these samples, and that of costly measures (run:fit's). Without samples they take the batch that the network is
+---called with and the target that run:batches drew; in a loop without it, `loss` must be the module that the loop calls.
+---@field loss? sonde.Module|fun(output: sonde.Tensor, target: sonde.Tensor): sonde.Tensor
 
 ---Measures every parameter and every layer of a network, from the first step on. dead_frac counts the samples of measured
 ---steps only. A row in which a network was idle is NaN, and so are frozen parameters.

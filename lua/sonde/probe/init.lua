@@ -1,29 +1,38 @@
 -- sonde.probe: measuring a network outside a run, into memory.
 local core = require "sonde.core"
 local fail = require "sonde.fail"
+local measure = require "sonde.measure"
 local layer_table = require "sonde.probe.layers"
+local plan = require "sonde.probe.options"
 local samples = require "sonde.probe.samples"
 local suggest = require "sonde.suggest"
 
 local probe = {}
 
-local names = { "every", "hist_every", "input", "loss", "name", "optimizer", "target", "what" }
+local names = { "budget", "every", "hist_every", "input", "loss", "name", "optimizer", "target", "what" }
 
 local Probe = { __name = "Probe" }
 Probe.__index = Probe
 
 -- Measures every parameter and every layer of a network from now on. options: every = 1, hist_every = 10, what = {
 -- groups }, name = prefix of its probes, optimizer = whose steps fill /weight; input, target, loss = samples to be
--- measured instead of the batches (see probe/samples.lua).
+-- measured instead of the batches (see probe/samples.lua); costly measures in `what` and their budget: see
+-- measure/init.lua.
 function probe.attach(net, options)
   local given = suggest.check_options("sonde.probe.attach", options, names)
+  local rest, fixed, requests, source = plan("sonde.probe.attach", given)
   local history = core.record.history()
   local self = setmetatable({ history = history, measure = core.probe.new(history), started = core.system.clock() },
     Probe)
-  local rest, fixed = samples.take("sonde.probe.attach", given)
-  rest.optimizer = nil
-  local number = self.measure:attach(net, rest)
-  if fixed then self.handle = samples.watch(self.measure, number, net, fixed) end
+  self.measures = measure.new {
+    history = history, clock = core.system.clock, step = function() return self.measure:step() end,
+  }
+  if rest then
+    rest.optimizer = nil
+    local number = self.measure:attach(net, rest)
+    if fixed then self.handle = samples.watch(self.measure, number, net, fixed) end
+  end
+  if #requests > 0 then self.measures:attach(net, requests, source) end
   if given.optimizer then self.measure:observe_optimizer(given.optimizer) end
   return self
 end
@@ -35,13 +44,16 @@ end
 -- Ends the step: one more row of everything.
 function Probe:step()
   check_open(self)
-  self.measure:end_step(core.system.clock() - self.started)
+  local step, seconds = self.measure:step(), core.system.clock() - self.started
+  self.measure:end_step(seconds)
+  self.measures:end_step(step, seconds)
 end
 
 -- Ends the measuring. The rows stay.
 function Probe:remove()
   if not self.measure then return end
   if self.handle then self.handle:remove() end
+  self.measures:release()
   self.layers = self.measure:layers()
   self.measure:finish()
   self.measure:close()

@@ -4,16 +4,27 @@
 -- are afterwards as they were.
 local core = require "sonde.core"
 local fail = require "sonde.fail"
+local is_callable = require "sonde.callable"
 
 local samples = {}
 
 samples.options = { "input", "loss", "target" }
 
--- A function or a module; Lua tables may be called as well.
-local function is_callable(value)
-  local kind = type(value)
-  if kind == "table" then return (getmetatable(value) or {}).__call ~= nil end
-  return kind == "function" or kind == "userdata" and not core.tensor.is_tensor(value)
+-- Raises unless input, target and loss can be such. loss_alone: it may come without samples.
+function samples.check(where, options, loss_alone)
+  local input, target, loss = options.input, options.target, options.loss
+  if input == nil and (target ~= nil or loss ~= nil and not loss_alone) then
+    fail("%s: target and loss go with input, the samples to measure", where)
+  end
+  if input ~= nil and not core.tensor.is_tensor(input) then
+    fail("%s: input must be a tensor, got %s", where, type(input))
+  end
+  if target ~= nil and not core.tensor.is_tensor(target) then
+    fail("%s: target must be a tensor, got %s", where, type(target))
+  end
+  if loss ~= nil and not is_callable(loss) then
+    fail("%s: loss is called with the output and the target, got %s", where, type(loss))
+  end
 end
 
 -- Takes its own from a probe's options: the options without them, and the samples (nil: the batches are measured).
@@ -21,20 +32,10 @@ function samples.take(where, options)
   local rest = {}
   for name, value in next, options do rest[name] = value end
   for _, name in ipairs(samples.options) do rest[name] = nil end
-  local input, target, loss = options.input, options.target, options.loss
-  if input == nil then
-    if target ~= nil or loss ~= nil then fail("%s: target and loss go with input, the samples to measure", where) end
-    return rest, nil
-  end
-  if not core.tensor.is_tensor(input) then fail("%s: input must be a tensor, got %s", where, type(input)) end
-  if target ~= nil and not core.tensor.is_tensor(target) then
-    fail("%s: target must be a tensor, got %s", where, type(target))
-  end
-  if loss ~= nil and not is_callable(loss) then
-    fail("%s: loss is called with the output and the target, got %s", where, type(loss))
-  end
+  samples.check(where, options)
+  if options.input == nil then return rest, nil end
   rest.fixed = true
-  return rest, { where = where, input = input, target = target, loss = loss }
+  return rest, { where = where, input = options.input, target = options.target, loss = options.loss }
 end
 
 local function measure_now(measure, number, net, given)

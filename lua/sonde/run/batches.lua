@@ -17,13 +17,21 @@ function Run:batches(dataset, options)
   local before = self.epoch == self.epoch and self.epoch or 0
   local drawn = 0
   self.progress:expect(self.step + total)
-  if self.measure then self.measure:expect_end(self.step + total) end
+  local function expect_end(step)
+    if self.measure then self.measure:expect_end(step) end
+    self.measures:expect_end(step)
+  end
+  expect_end(self.step + total)
   return function()
     self:check_end()
     local x, y = draw()
-    if x == nil then return nil end
+    if x == nil then
+      self.batch = {}
+      return nil
+    end
     drawn = drawn + 1
-    if drawn == total and self.measure then self.measure:expect_end(self.step + 1) end
+    self.batch = { x, y }
+    if drawn == total then expect_end(self.step + 1) end
     local in_epoch = drawn % per_epoch
     self.epoch = before + drawn // per_epoch + math.min(1, in_epoch * size / n)
     return x, y

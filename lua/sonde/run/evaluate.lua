@@ -4,24 +4,10 @@ local batches = require "sonde.data.batches"
 local core = require "sonde.core"
 local autograd = require "sonde.autograd"
 local fail = require "sonde.fail"
+local keep_modes = require "sonde.nn.modes"
 local suggest = require "sonde.suggest"
 
 local names = { "batch_size", "loss" }
-
--- Puts a network into evaluation mode until the returned value is closed; then every module has its own mode again.
-local function evaluation_mode(net)
-  local modules, modes = {}, {}
-  for _, module in net:named_modules() do
-    modules[#modules + 1], modes[#modes + 1] = module, module.training
-  end
-  net:eval()
-  return setmetatable({}, { __close = function()
-    for i, module in ipairs(modules) do module:train(modes[i]) end -- children too: their own come later
-    for i, module in ipairs(modules) do
-      if #module:children() == 0 then module:train(modes[i]) end -- one that has two parents, again
-    end
-  end })
-end
 
 -- How many samples' largest output is the label's; nil where the question makes no sense.
 local function count_right(prediction, target)
@@ -41,7 +27,8 @@ function Run:evaluate(net, dataset, options)
     if y == nil or y.dtype ~= "int64" then fail("run:evaluate: name the loss, as in { loss = nn.MSELoss() }") end
     loss = require "sonde.nn".CrossEntropyLoss()
   end
-  local _ <close> = evaluation_mode(net)
+  local _ <close> = keep_modes(net)
+  net:eval()
   local _ <close> = autograd.no_grad()
   local n, total, right = #dataset, 0, 0
   for x, y in batches(dataset, { batch_size = options.batch_size or 256, shuffle = false }) do

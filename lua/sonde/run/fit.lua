@@ -75,12 +75,13 @@ local function make_followers(self, options, net)
   return followers
 end
 
--- Probes the model unless it is probed already; fixed samples without a loss of their own get the training's.
+-- Probes the model unless it is probed already; fixed samples and costly measures without a loss of their own get the
+-- training's.
 function Run:probe_fit(options)
   local net, probe = options.model, options.probe
   if type(probe) == "table" then
     self:probe(net, probe)
-  elseif probe ~= false and not self.nets[net] then
+  elseif probe ~= false and not self.nets[net] and not self.measured[net] then
     if self.step > 0 then
       self:warn("run:fit: this model is not measured: what the file holds was fixed when the first step ended (call "
         .. "run:probe before it)")
@@ -91,6 +92,7 @@ function Run:probe_fit(options)
   for _, sampled in ipairs(self.samples) do
     if sampled.net == net then sampled.given.loss = sampled.given.loss or options.loss end
   end
+  self.measures:give_loss(net, options.loss)
 end
 
 -- run:fit{ model =, loss =, optimizer =, train =, valid =, batch_size = 32, epochs = 1 | steps =, shuffle = true,

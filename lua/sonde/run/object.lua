@@ -8,6 +8,8 @@ local Rows = require "sonde.run.rows"
 local fail = require "sonde.fail"
 local json = require "sonde.json"
 local recipe = require "sonde.recipe"
+local measure = require "sonde.measure"
+local probe_plan = require "sonde.probe.options"
 local samples = require "sonde.probe.samples"
 local suggest = require "sonde.suggest"
 
@@ -37,7 +39,7 @@ function Run.new(options)
     first_backward = options.first_backward,
     history = core.record.history(), started = core.system.clock(), epoch = core.nan,
     models = {}, optimizers = {}, kept = {}, notes = {}, generators = {}, nets = {}, samples = {}, handles = {},
-    clips = {}, norms = {}, parameters = {},
+    clips = {}, norms = {}, parameters = {}, batch = {}, measured = {},
   }, Run)
   self.data_stream = core.random.stream(self.seed, "data")
   self.rows = Rows.new(self.history, self.recipe.metrics, function(name)
@@ -51,6 +53,10 @@ function Run.new(options)
   self.events = Events.new(self.history, function() return self:seconds() end)
   self.nonfinite = Nonfinite.new(options.on_nonfinite or self.recipe.on_nonfinite, self.events,
     function(text) self:warn(text) end)
+  self.measures = measure.new {
+    history = self.history, clock = core.system.clock, batch = function() return self.batch[1], self.batch[2] end,
+    step = function() return self.step + 1 end,
+  }
   self.order = Order.new(function(text) self:warn(text) end, function() return self.step + 1 end)
   return self
 end
@@ -96,15 +102,19 @@ function Run:optimizer(optimizer)
   return optimizer
 end
 
-local probe_options = { "every", "hist_every", "input", "loss", "name", "target", "what" }
+local probe_options = { "budget", "every", "hist_every", "input", "loss", "name", "target", "what" }
 
--- Attaches a probe. self.nets knows the first one of each network: { prefix = of its names }.
-function Run:attach(net, options, fixed)
+function Run:check_first_step()
   if self.step > 0 then
     fail("run:probe: step %d is open, and what the file holds was fixed when the first step ended: call it before the "
       .. "first run:log (a network that is used later can be probed from the start; until then its rows are NaN)",
       self.step + 1)
   end
+end
+
+-- Attaches a probe. self.nets knows the first one of each network: { prefix = of its names }.
+function Run:attach(net, options, fixed)
+  self:check_first_step()
   if not self.measure then
     self.measure = core.probe.new(self.history, self.step + 1)
     for _, optimizer in ipairs(self.optimizers) do self.measure:observe_optimizer(optimizer) end
@@ -115,14 +125,21 @@ function Run:attach(net, options, fixed)
   self.samples[#self.samples + 1] = { net = net, given = fixed }
   self.handles[#self.handles + 1] = samples.watch(self.measure, number, net, fixed)
 end
-
 -- Measures a network's layers and parameters: run:probe(net, { every = 1, hist_every = 10, what = { groups }, name = of
--- a second network or of a second probe, input =, target =, loss = }). With input (and target) these samples are
--- measured instead of the batch, with the loss given here or else run:fit's: see probe/samples.lua.
+-- a second network or of a second probe, input =, target =, loss =, budget = }). With input (and target) these samples
+-- are measured instead of the batch, with the loss given here or else run:fit's: see probe/samples.lua. `what` names
+-- costly measures too: see measure/init.lua.
 function Run:probe(net, options)
-  local rest, fixed = samples.take("run:probe", suggest.check_options("run:probe", options, probe_options))
-  if not self.first_backward then return self:attach(net, rest, fixed) end
-  if not self.nets[net] then self:attach(net, {}) end -- to peek at it
+  local rest, fixed, requests, given = probe_plan("run:probe",
+    suggest.check_options("run:probe", options, probe_options))
+  if self.first_backward then
+    if not self.nets[net] then self:attach(net, {}) end -- to peek at it
+    return
+  end
+  self:check_first_step()
+  if rest then self:attach(net, rest, fixed) end
+  if #requests > 0 then self.measures:attach(net, requests, given) end
+  self.measured[net] = true
 end
 
 -- Registers what belongs to the state of the training: an object with state_dict and load_state_dict, or a plain table.
@@ -147,6 +164,7 @@ end
 function Run:release()
   for _, handle in ipairs(self.handles) do handle:remove() end
   self.order:release()
+  self.measures:release()
   if self.measure then self.measure:close() end
 end
 

@@ -134,6 +134,7 @@ function Run:end_step()
   self.step, self.clips, self.norms = step, {}, {}
   self.order:end_step()
   if self.measure then self.measure:end_step(seconds) end
+  self.measures:end_step(step, seconds)
   if first then self:keep_first_gradients() end
   if first and self.output then self.output:start(self) end
   self:report_nonfinite(step, loss, norm, seen)

@@ -1,0 +1,83 @@
+-- What a costly measure works with: the network, a batch, gradients of its loss; and what makes training not notice.
+-- While a context is open no probe listens and random numbers come from elsewhere; when it is closed parameters, their
+-- gradients, buffers, modes and random streams hold the bits they held before, and graphs made before are still whole.
+-- Hooks run as in any forward and backward.
+local core = require "sonde.core"
+local fail = require "sonde.fail"
+local keep_modes = require "sonde.nn.modes"
+
+local Context = {}
+Context.__index = Context
+
+local is_open = false
+
+-- Is something being measured? Then its own forwards are not to be measured.
+function Context.is_open() return is_open end
+
+-- fields: where (how messages begin), net, inputs (what the network is called with, { n = }), target, loss.
+function Context.open(fields)
+  local self = setmetatable({}, Context)
+  for name, value in next, fields do self[name] = value end
+  self.aside = core.probe.aside(self.net, true)
+  self.modes, self.gradients = keep_modes(self.net), {}
+  for i, parameter in ipairs(self.net:parameters()) do
+    self.gradients[i] = { parameter, parameter.grad }
+    parameter.grad = nil -- a hook on it sees none of the training's
+  end
+  self.grad_enabled = core.autograd.set_grad_enabled(true)
+  self.watched = core.numbers.watch(false)
+  self.paused = core.probe.pause(true)
+  self.restore_random = core.random.use(0)
+  is_open = true
+  return self
+end
+
+function Context:__close()
+  is_open = false
+  self.restore_random()
+  core.probe.pause(self.paused)
+  core.numbers.watch(self.watched)
+  core.autograd.set_grad_enabled(self.grad_enabled)
+  self.modes.restore()
+  for _, entry in ipairs(self.gradients) do entry[1].grad = entry[2] end
+  self.aside:restore()
+end
+
+-- From here on a forward draws the random numbers that the first one drew.
+function Context:rewind()
+  self.aside:rewind()
+  core.random.use(0)
+end
+
+-- The parameters that a gradient can come to, each once.
+function Context:parameters()
+  local found = {}
+  for _, parameter in ipairs(self.net:parameters()) do
+    if parameter.requires_grad then found[#found + 1] = parameter end
+  end
+  if #found == 0 then fail("%s: no parameter of the network needs a gradient", self.where) end
+  return found
+end
+
+-- The loss, and its gradient by the parameters as a list, false for those that it does not depend on. inputs, target:
+-- instead of the batch.
+function Context:gradient(parameters, inputs, target)
+  inputs = inputs or self.inputs
+  if target == nil then target = self.target end
+  local output = self.net(table.unpack(inputs, 1, inputs.n))
+  local loss = self.loss(output, target)
+  if not core.tensor.is_tensor(loss) or loss:numel() ~= 1 then
+    fail("%s: the loss must be a tensor of one element", self.where)
+  end
+  return loss:item(), core.autograd.gradients(loss, parameters)
+end
+
+-- Does a module mix the samples of a batch?
+function Context:mixes_samples()
+  for _, module in self.net:named_modules() do
+    if module:class_name():match "^BatchNorm" and module.training then return true end
+  end
+  return false
+end
+
+return Context
