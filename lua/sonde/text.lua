@@ -52,6 +52,22 @@ end
 
 local function width_of(cell) return utf8.len(cell) or #cell end
 
+-- Words in lines of at most `width` columns (a longer word gets a line of its own): a list, never empty.
+function text.wrap(words, width)
+  local lines = { "" }
+  for word in words:gmatch "%S+" do
+    local line = lines[#lines]
+    if line == "" then
+      lines[#lines] = word
+    elseif width_of(line) + 1 + width_of(word) <= width then
+      lines[#lines] = line .. " " .. word
+    else
+      lines[#lines + 1] = word
+    end
+  end
+  return lines
+end
+
 -- Rows of cells in aligned columns. align: one letter per column, "l" or "r". The first row is the head.
 function text.columns(rows, align)
   local widths = {}

@@ -122,19 +122,22 @@ static bool writes_directly(const sonde_call *call)
     return true;
 }
 
+/* Weights set by hand, outside of any layer and with gradients off, are no part of a pass: who reads them names them. */
+static bool is_watched(void) { return sonde_numbers_on && (sonde_grad_enabled() || sonde_numbers_place()); }
+
 static sonde_status run_into(sonde_call *call, sonde_tensor *t)
 {
     if (writes_directly(call)) {
         call->out[0] = t;
         sonde_status status = call->op->forward(call);
-        if (sonde_numbers_on && status == SONDE_OK) sonde_numbers_applied(call, &t);
+        if (status == SONDE_OK && is_watched()) sonde_numbers_applied(call, &t);
         call->out[0] = NULL;
         sonde_tensor_changed(t);
         return status;
     }
     SONDE_TRY(sonde_tensor_new(&call->out[0], call->out_dtype[0], call->out_ndim[0], call->out_shape[0]));
     sonde_status status = call->op->forward(call);
-    if (sonde_numbers_on && status == SONDE_OK) sonde_numbers_applied(call, call->out);
+    if (status == SONDE_OK && is_watched()) sonde_numbers_applied(call, call->out);
     if (status == SONDE_OK) status = sonde_tensor_copy_(t, call->out[0]);
     sonde_tensor_release(call->out[0]);
     call->out[0] = NULL;

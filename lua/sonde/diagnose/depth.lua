@@ -40,6 +40,22 @@ local function total_of(logs, slope)
   return math.abs(even) > math.abs(jump) and even or jump
 end
 
+-- Where the gradient ends, if it is exactly zero below some place: { below = the highest weight layer without any,
+-- module = the module that passes nothing on, its kind, norm = what reached it }.
+local function end_of(network, worst)
+  local zero
+  for i, place in ipairs(worst.places) do
+    if worst.norms[network[place].index] > 0 then break end
+    zero = worst.places[i]
+  end
+  if not zero then return nil end
+  local at = zero
+  while network[at] and worst.norms[network[at].index] == 0 do at = at + 1 end
+  local module = network[at]
+  return module and { below = network[zero].name, name = module.name, module = module.module, kind = module.kind,
+                      norm = worst.norms[module.index] }
+end
+
 -- The factors of the modules between the lowest and the highest weight layer: decades by kind, and the module with
 -- the largest share of the way. Their sum is exact where each module feeds the next.
 local function factors_of(network, places, norms)
@@ -97,15 +113,24 @@ local function finding(self, kind, since, worst)
   if not since or not worst then return nil end
   local network = self.network
   local parts, module, counts = factors_of(network, worst.places, worst.norms)
+  -- Of zeros only a bound is known: what was lost down to the lowest layer with a gradient.
+  local logs = {}
+  for i, place in ipairs(worst.places) do
+    if worst.norms[network[place].index] > 0 then logs[#logs + 1] = worst.logs[i] end
+  end
+  local total = logs[1] - logs[#logs]
+  local slope = #logs == #worst.logs and worst.slope or #logs > 1 and -statistics.theil_sen(logs) or nil
+  local ends = end_of(network, worst)
   local evidence = {
-    step = worst.step, decades_per_layer = worst.slope, total_decades = worst.logs[1] - worst.logs[#worst.logs],
-    r2 = statistics.r2(worst.logs, -worst.slope), weight_decades = parts.weight, activation_decades = parts.activation,
-    normalisation_decades = parts.normalisation, worst_layer = module.name, worst_drop = module.decades,
-    smallest = 10 ^ math.min(table.unpack(worst.logs)), largest = 10 ^ math.max(table.unpack(worst.logs)),
+    step = worst.step, decades_per_layer = slope, total_decades = total, zero_below = ends and ends.below,
+    r2 = slope and statistics.r2(logs, -slope), weight_decades = parts.weight,
+    activation_decades = parts.activation, normalisation_decades = parts.normalisation, other_decades = parts.other,
+    worst_layer = module.name, worst_drop = module.decades,
+    smallest = ends and 0 or 10 ^ math.min(table.unpack(worst.logs)), largest = 10 ^ math.max(table.unpack(worst.logs)),
   }
   return { pathology = kind .. "_gradient", severity = math.min(1, math.abs(worst.total) / 8), since_step = since,
-           layers = layers_of(network, worst, 2), evidence = evidence, counts = counts, worst = module,
-           from_the_start = since == self.first_step }
+           layers = layers_of(network, worst, 2), evidence = evidence, counts = counts, worst = module, ends = ends,
+           network = network, norms = worst.norms, from_the_start = since == self.first_step }
 end
 
 -- A gradient that explodes at the initial weights may end that in its first steps, having thrown the network out: such

@@ -8,10 +8,10 @@ local explain = {}
 
 local function per_module(decades, count) return text.number(10 ^ (decades / math.max(1, count or 1))) end
 
--- Which factor takes most: the activations, the weights between them, the normalisation.
+-- Which factor takes most: the activations, the weights between them, the normalisation, or what else lies there.
 local function main_loss(evidence)
   local best, most = "weight", 0
-  for _, kind in ipairs { "weight", "activation", "normalisation" } do
+  for _, kind in ipairs { "weight", "activation", "normalisation", "other" } do
     local decades = -evidence[kind .. "_decades"]
     if decades > most then best, most = kind, decades end
   end
@@ -19,38 +19,89 @@ local function main_loss(evidence)
 end
 
 local function one_layer(finding)
-  local evidence = finding.evidence
-  local total = math.abs(evidence.total_decades)
-  if not finding.worst or not finding.worst.name or math.abs(evidence.worst_drop) < total / 2 then return nil end
-  return ("most of it in one place: '%s' (%s) multiplies the gradient by %s"):format(finding.worst.name,
-    finding.worst.module, text.number(10 ^ evidence.worst_drop))
+  local worst, drop = finding.worst, finding.evidence.worst_drop
+  if not worst or not worst.name or math.abs(drop) < math.abs(finding.evidence.total_decades) / 2 then return nil end
+  return ("most of it happens in one place: '%s' (%s) multiplies the gradient by %s"):format(worst.name, worst.module,
+    text.number(10 ^ drop))
 end
 
-function explain.vanishing_gradient(finding)
+-- " ('a7' by 0.19)", the module with the largest share of the way.
+local function most_at(finding)
+  return finding.worst.name and (" ('%s' by %s)"):format(finding.worst.name,
+    text.number(10 ^ finding.evidence.worst_drop)) or ""
+end
+
+local smallest_float = 1e-36 -- norms below are about to leave float32, whose smallest number is 1.4e-45
+
+-- Why nothing at all is left below a module.
+local function why_it_ends(ends)
+  local where = ("%s reaches '%s' (%s) and exactly zero leaves it"):format(text.number(ends.norm), ends.name,
+    ends.module)
+  if ends.norm < smallest_float then
+    return where .. ": smaller than the arithmetic can hold (1.4e-45 in float32), so what is lost is at least that"
+  elseif ends.kind == "activation" then
+    return where .. ": its slope is zero for every sample"
+  elseif ends.kind == "weight" then
+    return where .. ": its weights are zero, or what it gives back is not used below"
+  end
+  return where .. ": it passes no gradient on"
+end
+
+local function loss_per_layer(finding)
   local evidence, counts = finding.evidence, finding.counts
-  local single = one_layer(finding)
-  if single then return single, { "critical_init", "batch_norm", "skip" } end
-  if main_loss(evidence) == "activation" then
+  local kind = main_loss(evidence)
+  if kind == "activation" then
     local module = finding.activation
     local bound = largest_slope[module]
-    local cause = ("each %s multiplies the gradient by %s"):format(module or "activation",
-      per_module(evidence.activation_decades, counts.activation))
+    local cause = ("each %s multiplies the gradient by %s%s"):format(module or "activation",
+      per_module(evidence.activation_decades, counts.activation), most_at(finding))
     if bound then
       cause = ("the derivative of %s is at most %s; here "):format(module:lower(), bound) .. cause
     end
     return cause, { "relu+kaiming", "batch_norm", "skip" }
+  elseif kind == "other" then
+    return ("what lies between the weight layers multiplies the gradient by %s each time%s; slopes of activations "
+      .. "there were not measured"):format(per_module(evidence.other_decades, counts.other), most_at(finding)),
+      { "relu+kaiming", "batch_norm", "skip" }
   end
-  return ("the weights multiply the gradient by %s per layer: they start too small for this activation")
-    :format(per_module(evidence.weight_decades, counts.weight)),
-    { "kaiming_init", "critical_init", "batch_norm", "skip" }
+  return ("the weights multiply the gradient by %s per layer%s: they %s too small for this activation")
+    :format(per_module(evidence.weight_decades, counts.weight), most_at(finding),
+      finding.from_the_start and "start" or "have become"), { "kaiming_init", "critical_init", "batch_norm", "skip" }
+end
+
+function explain.vanishing_gradient(finding)
+  local ends = finding.ends
+  if ends then
+    local lost = -finding.evidence.total_decades
+    local cause, cures
+    if lost >= 2 then cause, cures = loss_per_layer(finding) end
+    cause = (cause and cause .. "; " or "") .. why_it_ends(ends)
+    return cause, cures or ends.kind == "activation" and { "leaky_relu", "batch_norm", "skip" }
+      or { "kaiming_init", "critical_init", "skip" }
+  end
+  local single = one_layer(finding)
+  if single then return single, { "critical_init", "batch_norm", "skip" } end
+  return loss_per_layer(finding)
+end
+
+-- The steps are too large for the loss surface they meet: seen by the gradient, or by the loss.
+local function thrown_out(evidence)
+  local times = text.number(10 ^ evidence.growth_decades)
+  if evidence.growth_decades >= evidence.loss_growth_decades then
+    return ("the norm of the gradient rose to %s times its usual size: the steps are too large for the loss "
+      .. "surface they meet"):format(times)
+  end
+  local largest, why = evidence.largest_update_ratio, "the steps are too large"
+  if largest and largest >= 0.1 then
+    why = ("a step moved a weight by %s of its own size, so that what it knew is lost"):format(text.number(largest))
+  end
+  return ("the loss rose to %s times that of the initial weights: %s"):format(
+    text.number(10 ^ evidence.loss_growth_decades), why)
 end
 
 function explain.exploding_gradient(finding)
   local evidence, counts = finding.evidence, finding.counts
-  if not counts then
-    return ("the norm of the gradient rose to %s times its usual size: the steps are too large for the loss "
-      .. "surface they meet"):format(text.number(10 ^ evidence.growth_decades)), { "clip_norm", "lower_lr", "warm_up" }
-  end
+  if not counts then return thrown_out(evidence), { "lower_lr", "clip_norm", "warm_up" } end
   local single = one_layer(finding)
   if single then return single, { "critical_init", "batch_norm" } end
   if counts.normalisation then -- it undoes any scale of the weights: only a way around it helps
@@ -66,12 +117,18 @@ function explain.exploding_gradient(finding)
 end
 
 local places = { ["/activation"] = "in the forward pass", ["/activation_grad"] = "in the backward pass",
-                 ["/weight_grad"] = "in a weight's gradient", ["/metrics"] = "in the loss" }
+                 ["/weight_grad"] = "in a weight's gradient", ["/metrics"] = "in the loss",
+                 ["/weight"] = "in a weight before the step, where an update or the recipe put it" }
 
 function explain.numeric_overflow(finding)
-  return ("a number became infinite or NaN %s%s"):format(places[finding.evidence.group],
-    finding.layers[1] and (", first at '%s'"):format(finding.layers[1]) or ""),
-    { "lower_lr", "clip_norm", "kaiming_init" }
+  local group = finding.evidence.group
+  local cause = ("a number became infinite or NaN %s%s"):format(places[group],
+    finding.layers[1] and (", first at '%s'"):format(finding.layers[1]) or "")
+  if group:find("_grad", 1, true) and not finding.forward_measured then
+    cause = cause .. " as the gradient meets it; it may have begun elsewhere: the forward pass was not measured"
+  end
+  if group == "/weight" and finding.since_step == 1 then return cause, { "kaiming_init" } end
+  return cause, { "lower_lr", "clip_norm", "kaiming_init" }
 end
 
 function explain.dead_units(finding)
@@ -95,12 +152,16 @@ function explain.slow_progress(finding)
   local evidence, ratio = finding.evidence, finding.evidence.update_ratio
   local cause = ("the loss was %s and is %s, and the gradient is not to blame"):format(text.number(evidence.first_loss),
     text.number(evidence.last_loss))
-  if ratio then
-    cause = cause .. (": a step moves the weights by %s of their size (about 1e-3 is usual)"):format(text.number(ratio))
+  if not ratio then
+    return cause .. "; how far a step moves the weights was not measured", { "higher_lr", "lower_lr", "adam" }
   end
-  if ratio and ratio < 1e-5 then return cause, { "higher_lr", "adam", "batch_norm" } end
-  if ratio and ratio > 1e-2 then return cause, { "lower_lr", "clip_norm", "batch_norm" } end
-  return cause, { "higher_lr", "lower_lr", "adam" }
+  cause = cause .. (": a step moves the weights by %s of their size (about 1e-3 is usual)"):format(text.number(ratio))
+  if evidence.reach < evidence.first_loss then
+    cause = cause .. (", and all steps together can have changed the loss by %s at most")
+      :format(text.number(evidence.reach))
+  end
+  if ratio > 1e-2 then return cause, { "lower_lr", "clip_norm", "batch_norm" } end
+  return cause, { "higher_lr", "adam", "batch_norm" }
 end
 
 function explain.unbalanced_updates(finding)

@@ -1,5 +1,7 @@
--- What leaves the range of numbers: gradients that outgrow their own past, and the first ones that are not finite.
+-- What leaves the range of numbers: gradients that outgrow their own past, a loss that large steps throw far above
+-- where it began, and the first numbers that are not finite.
 local Latch = require "sonde.diagnose.latch"
+local overflows = require "sonde.diagnose.overflow"
 local statistics = require "sonde.diagnose.statistics"
 
 local Growth = {}
@@ -9,8 +11,17 @@ local first_rows, window = 10, 100
 
 function Growth.new(groups, thresholds)
   local on = math.log(thresholds.exploding_growth, 10)
-  return setmetatable({ groups = groups, limits = thresholds, first = {}, past = {}, turn = 0, overflow = {},
-                        latch = Latch.new { on = on, off = on / 2, hold = thresholds.hold } }, Growth)
+  local moved = {} -- places in /weight; a bias starts at zero and tells nothing by its ratio
+  for i, role in ipairs(groups.weight and groups.weight.role or {}) do
+    if role:find("weight", 1, true) then moved[#moved + 1] = i end
+  end
+  local on_loss = #moved > 0 and math.log(thresholds.blown_up, 10) or on
+  return setmetatable({
+    limits = thresholds, first = {}, past = {}, turn = 0, overflows = overflows.new(groups), overflow = {},
+    moved = moved, largest_step = 0, forward_measured = groups.activation ~= nil,
+    latch = Latch.new { on = on, off = on / 2, hold = thresholds.hold },
+    loss = Latch.new { on = on_loss, off = on_loss / 2, hold = thresholds.hold },
+  }, Growth)
 end
 
 -- The usual size so far: the larger of the first rows' median and the last hundred rows'; among the first rows the
@@ -38,6 +49,21 @@ local function learn(self, norm)
   self.past[self.turn] = norm
 end
 
+-- Decades by which the loss exceeds that of the initial weights, once a step was large enough to throw it there. nil
+-- where that cannot be told: a loss of zero or less, or of outputs that fit their targets, where any ratio is chance.
+local function loss_excess(self, row)
+  for _, i in ipairs(self.moved) do
+    local ratio = row.weight and row.weight.update_ratio and row.weight.update_ratio[i]
+    if ratio and ratio > self.largest_step then self.largest_step = ratio end
+  end
+  local loss = row.metrics and row.metrics.loss
+  if not loss or loss ~= loss or loss <= 0 or row.fitted then return nil end
+  if loss == math.huge then return self.first_loss and 300 end
+  self.first_loss = self.first_loss or loss
+  if #self.moved > 0 and self.largest_step < self.limits.thrown then return 0 end
+  return math.log(loss / self.first_loss, 10)
+end
+
 -- Decades by which the largest layer's output outgrew the row before; for a row whose gradient is not finite.
 local function forward_growth(self, row)
   local largest
@@ -60,65 +86,51 @@ local function gradient_norm(row)
   return sum and sum ^ 0.5
 end
 
--- The first probe of a group with elements that are not finite.
-local function first_nonfinite(self, row, group, backwards)
-  local counts = row[group] and row[group].n_nonfinite
-  if not counts then return nil end
-  local from, to, by = 1, #counts, 1
-  if backwards then from, to, by = #counts, 1, -1 end
-  for i = from, to, by do
-    local count = counts[i]
-    if count > 0 and count < 4294967295 then return self.groups[group].probe[i], count end
-  end
-end
-
--- The forward pass is looked at first: what is not finite there makes every gradient so.
-local function find_overflow(self, row)
-  for _, place in ipairs { { "activation", false }, { "activation_grad", true }, { "weight_grad", true } } do
-    local name, count = first_nonfinite(self, row, place[1], place[2])
-    if name then return { group = place[1], layer = name, n_nonfinite = count } end
-  end
-  -- A NaN in /metrics may be a number that was not logged: both must go at once, having been there.
-  local metrics = row.metrics
-  if not metrics then return nil end
-  local loss, norm = metrics.loss, metrics.grad_norm
-  local gone = loss ~= loss and norm ~= norm and self.had_both
-  if loss == math.huge or loss == -math.huge or gone then return { group = "metrics", n_nonfinite = 1 } end
-  self.had_both = loss == loss and norm == norm
-end
-
 function Growth:feed(row)
-  local overflow = not self.overflow.step and find_overflow(self, row)
+  local overflow = not self.overflow.step and self.overflows:find(row)
   if self.overflow.step and not overflow then return end
   local norm = gradient_norm(row)
   local grown = forward_growth(self, row)
   -- An infinite norm in the row of the first overflow tells of that, not of growth: the forward pass may.
-  local decades = excess(self, norm)
+  local decades, thrown = excess(self, norm), loss_excess(self, row)
   if overflow and not statistics.is_finite(norm) then decades = grown end
   self.latch:feed(row.step, decades)
   if decades and decades > (self.most or 0) then self.most = decades end
+  self.loss:feed(row.step, thrown)
+  if thrown and thrown < 300 and thrown > (self.most_loss or 0) then self.most_loss = thrown end
   if overflow then
     overflow.step = row.step
     self.overflow = overflow
     -- What grew without end on the way here has exploded, however few rows that took.
-    if self.latch.streak > 0 and not self.latch.active then self.exploded = self.latch.streak_from end
+    for _, latch in ipairs { self.loss, self.latch } do
+      if latch.streak > 0 and not latch.active then self.exploded = latch.streak_from end
+    end
   end
   if #self.first < first_rows or not (decades and decades >= self.latch.on) then learn(self, norm) end
 end
 
+local function earlier(a, b) return a and b and math.min(a, b) or a or b end
+
+-- A loss that was thrown up and came down again is named if the training got nowhere: such a finding is marked
+-- `thrown_once`.
 function Growth:findings(share)
-  local found = {}
-  local since = self.latch:verdict(share) or self.exploded
-    or self.overflow.step and self.latch:since()
+  local found, ended_so = {}, self.overflow.step ~= nil
+  local by_norm = self.latch:verdict(share) or self.exploded or ended_so and self.latch:since() or nil
+  local by_loss = self.loss:verdict(share) or ended_so and self.loss:since() or nil
+  local once = share and not by_norm and not by_loss and self.loss:since() or nil
+  local since = earlier(by_norm, by_loss) or once
   if since then
-    found[1] = { pathology = "exploding_gradient", layers = {}, since_step = since,
-                 severity = math.min(1, self.most / 6),
-                 evidence = { growth_decades = self.most, usual_grad_norm = usual(self) } }
+    local most, thrown = self.most or 0, self.most_loss or 0
+    found[1] = { pathology = "exploding_gradient", layers = {}, since_step = since, thrown_once = once ~= nil,
+                 severity = math.min(1, math.max(most, thrown) / 6),
+                 evidence = { growth_decades = most, usual_grad_norm = usual(self), loss_growth_decades = thrown,
+                              first_loss = self.first_loss,
+                              largest_update_ratio = #self.moved > 0 and self.largest_step or nil } }
   end
   local overflow = self.overflow
   if overflow.step then
     found[#found + 1] = { pathology = "numeric_overflow", layers = { overflow.layer }, since_step = overflow.step,
-                          severity = 1.0,
+                          severity = 1.0, forward_measured = self.forward_measured,
                           evidence = { group = "/" .. overflow.group, n_nonfinite = overflow.n_nonfinite } }
   end
   return found

@@ -5,6 +5,7 @@ local explain = require "sonde.diagnose.explain"
 local fail = require "sonde.fail"
 local statistics = require "sonde.diagnose.statistics"
 local suggest = require "sonde.suggest"
+local text = require "sonde.text"
 
 local diagnose = {}
 
@@ -54,8 +55,8 @@ end
 -- is absent.
 function Diagnosis:feed(row)
   for _, depth in ipairs(self.depths) do depth:feed(row) end
+  self.progress:feed(row) -- says whether the outputs fit, for those after it
   self.growth:feed(row)
-  self.progress:feed(row)
   for _, detector in ipairs { "units", "updates" } do
     if self[detector] then self[detector]:feed(row) end
   end
@@ -85,7 +86,7 @@ local function without_consequences(findings)
   local there = {}
   for _, finding in ipairs(findings) do there[finding.pathology] = finding end
   local dead, saturated, vanishing = there.dead_units, there.saturated_units, there.vanishing_gradient
-  local underflowed = vanishing and vanishing.evidence.smallest < 1e-45
+  local underflowed = vanishing and vanishing.evidence.smallest == 0
   local harm = vanishing or there.numeric_overflow or dead or saturated
   local brief = there.exploding_gradient and there.exploding_gradient.brief
   local flow = harm or there.exploding_gradient and not brief
@@ -114,10 +115,12 @@ function Diagnosis:findings(ended)
   end
   local over_depth = {}
   for _, finding in ipairs(found) do over_depth[finding.pathology] = true end
+  local stalled = self.progress:stalled()
   for _, finding in ipairs(self.growth:findings(share)) do
-    if not over_depth[finding.pathology] then found[#found + 1] = finding end
+    local recovered = finding.thrown_once and self.progress:below(finding.evidence.first_loss)
+    if not over_depth[finding.pathology] and not recovered then found[#found + 1] = finding end
   end
-  if self.units then append(found, self.units:findings(share, self.progress:stalled())) end
+  if self.units then append(found, self.units:findings(share, stalled)) end
   if self.updates then append(found, self.updates:findings(share)) end
   append(found, self.progress:findings(share))
   local kept, order = without_consequences(found), {}
@@ -132,9 +135,28 @@ function Diagnosis:findings(ended)
   return kept
 end
 
+-- What is no finding but should be known: what could not be judged, and a loss that stands still for no fault of the
+-- gradient. Sentences.
+function Diagnosis:notes(ended)
+  local notes, groups = {}, self.groups
+  local verdict, state = self.progress:verdict(ended and self.limits.share or nil)
+  if verdict == "plateau" and #self:findings(ended) == 0 then
+    notes[1] = ("The loss was %s and is %s, though the steps were large enough to change it and the gradient arrives: "
+      .. "a long plateau, or these inputs say nothing about the targets that this network could learn."):format(
+      text.number(state.first), text.number(state.last))
+  end
+  local missing = {}
+  for _, gap in ipairs { { "activation_grad", "gradients over depth" }, { "activation", "dead and saturated units" },
+                         { "weight", "the size of the steps" } } do
+    if not groups[gap[1]] then missing[#missing + 1] = ("%s (/%s)"):format(gap[2], gap[1]) end
+  end
+  if #missing > 0 then notes[#notes + 1] = "Not measured, so not judged: " .. table.concat(missing, ", ") .. "." end
+  return notes
+end
+
 -- The same from a run's file, also a live or a killed run's FILE.part: { file =, healthy =, findings =, attributes =,
--- last = the newest row with finite gradients, groups =, n_steps = }. options: { thresholds = { name = value } }.
--- nil, message, code where the file cannot be read.
+-- notes =, last = the newest row with finite gradients, groups =, n_steps = }. options: { thresholds = { name =
+-- value } }. nil, message, code where the file cannot be read.
 function diagnose.file(path, options)
   local given = suggest.check_options("diagnose", options, { "thresholds" })
   local opened, message, code = require "sonde.diagnose.source".open(path)
@@ -153,8 +175,8 @@ function diagnose.file(path, options)
   if not ok then return nil, ("%s cannot be read: %s"):format(path, trouble), "EFORMAT" end
   if rows == 0 then return nil, path .. " holds no measured step", "EFORMAT" end
   local findings = diagnosis:findings(true)
-  return { file = path, healthy = #findings == 0, findings = findings, attributes = opened.attributes,
-           groups = opened.groups, last = last, n_steps = steps }
+  return { file = path, healthy = #findings == 0, findings = findings, notes = diagnosis:notes(true),
+           attributes = opened.attributes, groups = opened.groups, last = last, n_steps = steps }
 end
 
 return diagnose

@@ -2,6 +2,10 @@
 -- smaller either and the outputs do not fit the targets. A run that has converged differs in the last two points, also
 -- if it began so, and a plateau that ends in the second. Or: the weights have hardly moved, and a
 -- noisy loss says little else.
+--
+-- A loss that stands at what guessing gives, while the steps are of a size that could have changed it, is no finding:
+-- where there is nothing to learn (targets of pure noise), or nothing that this network can represent, the training
+-- does what it should, and nobody can tell that from a long plateau. The report says so in a note.
 local chain = require "sonde.diagnose.chain"
 local statistics = require "sonde.diagnose.statistics"
 
@@ -19,7 +23,8 @@ function Progress.new(groups, thresholds)
     end
   end
   return setmetatable({ limits = thresholds, steps = {}, losses = {}, norms = {}, output = output,
-                        fitted_rows = {}, matrices = chain.matrices(groups), path = 0, measured_steps = 0 }, Progress)
+                        fitted_rows = {}, matrices = chain.matrices(groups), parameters = chain.parameters(groups),
+                        path = 0, reach = 0, measured_steps = 0 }, Progress)
 end
 
 -- Does the loss hang on the outputs z so finely that they must fit the targets already? |z| |dLoss/dz| / loss has no
@@ -32,6 +37,18 @@ local function is_fitted(self, row)
   return gradient ~= nil and loss > 0 and z * gradient / loss > self.limits.fitted
 end
 
+-- What the step can have changed in the loss: a change of the weights by d changes it by g·d, to first order, so at
+-- most by |g| |d| for each parameter (Cauchy-Schwarz).
+local function reach_of(self, row)
+  local gradients, moves = row.weight_grad and row.weight_grad.l2_norm, row.weight and row.weight.update_l2_norm
+  local reach = 0
+  for _, parameter in ipairs(gradients and moves and self.parameters or {}) do
+    local product = (gradients[parameter.gradient] or 0) * (moves[parameter.index] or 0)
+    if statistics.is_finite(product) then reach = reach + product end
+  end
+  return reach
+end
+
 -- Adds to the path of the middle weight matrix, in units of its size; a row stands for the `steps` up to it.
 local function follow(self, row, steps)
   local ratios, finite = row.weight and row.weight.update_ratio, {}
@@ -42,6 +59,7 @@ local function follow(self, row, steps)
   local middle = statistics.median(finite)
   if not middle then return end
   self.path, self.measured_steps = self.path + middle * steps, self.measured_steps + steps
+  self.reach = self.reach + reach_of(self, row) * steps
 end
 
 function Progress:feed(row)
@@ -95,6 +113,12 @@ function Progress:state()
   return self.known
 end
 
+-- Has the loss of the last rows come down from `level` by what counts as progress?
+function Progress:below(level)
+  local last = statistics.median(part(self.losses, 0.8, 1))
+  return last ~= nil and last < (1 - self.limits.progress_share) * level
+end
+
 -- Neither fallen nor falling. A large fall is believed even where the loss scatters more, but of weights that stayed
 -- where they were a fall has to be twice as clear.
 function Progress:stalled()
@@ -109,15 +133,33 @@ function Progress:stalled()
     and state.falling < by_chance_at_most(share / 2, state.falling_by_chance)
 end
 
-function Progress:findings(share)
+-- Does the loss stand still though the steps could have changed it, and are not so large that they throw it about?
+local function is_plateau(self, state)
+  if self.measured_steps == 0 or self.reach == 0 then return false end
+  local scale = math.max(math.abs(state.first), math.abs(state.last))
+  local too_large = self.path / self.measured_steps >= self.limits.thrown
+    or -state.fell > math.max(self.limits.progress_doubt, state.fell_by_chance)
+  return self.reach >= self.limits.reach * scale and not too_large
+end
+
+-- "slow": no progress, by steps too small or too large. "plateau": none, and not by the steps. nil: progress, or
+-- nothing left to gain, or too early to tell.
+function Progress:verdict(share)
   local state = self:state()
-  if not state or not self:stalled() or (not share and #self.losses < fewest_live) then return {} end
+  if not state or not self:stalled() or (not share and #self.losses < fewest_live) then return nil end
   local nothing_left = state.gradient and state.gradient < 0.1
     or statistics.mean(part(self.fitted_rows, 0.8, 1)) > 0.5
-  if nothing_left then return {} end
+  if nothing_left then return nil end
+  return is_plateau(self, state) and "plateau" or "slow", state
+end
+
+function Progress:findings(share)
+  local verdict, state = self:verdict(share)
+  if verdict ~= "slow" then return {} end
   return { { pathology = "slow_progress", since_step = self.steps[1], layers = {}, severity = 0.5,
              evidence = { first_loss = state.first, last_loss = state.last, fell = state.fell,
-                          update_ratio = self.measured_steps > 0 and self.path / self.measured_steps or nil } } }
+                          update_ratio = self.measured_steps > 0 and self.path / self.measured_steps or nil,
+                          reach = self.measured_steps > 0 and self.reach or nil } } }
 end
 
 return Progress

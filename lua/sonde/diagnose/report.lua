@@ -45,40 +45,64 @@ local function short_list(names)
   return ("%s, %s, … %s (%d layers)"):format(names[1], names[2], names[#names], #names)
 end
 
+local columns, most_layers = 100, 12
+
+-- Adds `words` after `label`, wrapped and aligned.
+local function add_wrapped(lines, label, words)
+  for i, line in ipairs(text.wrap(words, columns - #label)) do
+    lines[#lines + 1] = (i == 1 and label or (" "):rep(#label)) .. line
+  end
+end
+
 local function finding_lines(finding, lines)
   lines[#lines + 1] = ("%s, since step %d (%s, severity %.2f of 1)."):format(titles[finding.pathology],
     finding.since_step, finding.pathology, finding.severity)
-  lines[#lines + 1] = "  " .. lessons[finding.pathology]
-  lines[#lines + 1] = "  why:   " .. finding.cause
-  if #finding.layers > 0 then lines[#lines + 1] = "  where: " .. short_list(finding.layers) end
+  add_wrapped(lines, "  ", lessons[finding.pathology])
+  add_wrapped(lines, "  why:   ", finding.cause .. ".")
+  if #finding.layers > 0 then add_wrapped(lines, "  where: ", short_list(finding.layers)) end
   local evidence = finding.evidence
   if evidence.decades_per_layer then
-    lines[#lines + 1] = ("  seen:  at step %d, %+.2f decades (powers of ten) per layer towards the input, %+.1f in all")
-      :format(evidence.step, evidence.decades_per_layer, evidence.total_decades)
+    add_wrapped(lines, "  seen:  ", ("at step %d the lowest layer gets %s times the gradient of the highest; in the "
+      .. "middle, %s times from each layer to the next one down (%+.2f decades, powers of ten)"):format(evidence.step,
+      text.number(10 ^ evidence.total_decades), text.number(10 ^ evidence.decades_per_layer),
+      evidence.decades_per_layer))
   end
-  lines[#lines + 1] = "  try:   " .. in_words(finding.cures)
+  add_wrapped(lines, "  try:   ", in_words(finding.cures))
 end
 
--- The weight layers' gradients of the newest row as bars.
-local function picture(report, lines)
+-- The weight layers of which a picture is made, at most a dozen: { network =, norms =, step = }; of the finding over
+-- depth where there is one, in the row where it was worst, else of the newest row.
+local function scene(report)
+  for _, finding in ipairs(report.findings) do
+    if finding.network then return finding.network, finding.norms, finding.evidence.step end
+  end
   local norms = report.last and report.last.activation_grad.l2_norm
-  local network = norms and chain.networks(report.groups)[1]
+  return norms and chain.networks(report.groups)[1], norms, report.last and report.last.step
+end
+
+-- The weight layers' gradients as bars.
+local function picture(report, lines)
+  local network, norms, step = scene(report)
   if not network then return end
-  local rows, numbers = { { "layer", "module", "gradient", "" } }, {}
+  local layers, numbers = {}, {}
   for _, module in ipairs(network) do
-    if module.kind == "weight" then numbers[#numbers + 1] = norms[module.index] end
+    local norm = module.kind == "weight" and norms[module.index]
+    if norm then layers[#layers + 1] = module end
+    if norm and norm > 0 and norm < math.huge then numbers[#numbers + 1] = norm end
   end
-  if #numbers < 2 then return end
-  local scale = text.log_scale(numbers)
-  for _, module in ipairs(network) do
-    if module.kind == "weight" then
-      local norm = norms[module.index]
-      rows[#rows + 1] = { module.name, module.module, text.number(norm), text.bar(scale.share(norm), 30) }
-    end
+  if #layers < 2 or #numbers == 0 then return end
+  local scale, rows = text.log_scale(numbers), { { "layer", "module", "gradient", "" } }
+  local shown = math.min(#layers, most_layers)
+  for k = 0, shown - 1 do
+    local module = layers[1 + (#layers - 1) * k // (shown - 1)]
+    local norm = norms[module.index]
+    rows[#rows + 1] = { module.name, module.module, text.number(norm), text.bar(scale.share(norm), 30) }
   end
+  lines[#lines + 1] = ""
   lines[#lines + 1] = text.columns(rows, "llrl")
-  lines[#lines + 1] = ("at step %d: L2 norm of dLoss/d(output of each weight layer), bars on a log scale, 1e%d to 1e%d")
-    :format(report.last.step, scale.low, scale.high)
+  add_wrapped(lines, "", ("At step %d%s. The bars show the size (L2 norm) of the gradient of the loss at each layer's "
+    .. "output on a log scale from 1e%d to 1e%d: in health about equal."):format(step,
+    shown < #layers and (", %d of %d layers"):format(shown, #layers) or "", scale.low, scale.high))
 end
 
 -- report: what diagnose.file returned.
@@ -92,12 +116,11 @@ return function(report)
   if about.status == "failed" then
     lines[2] = ("The run itself failed: %s. What follows is of the steps before."):format(about.error)
   end
+  for _, note in ipairs(report.notes) do add_wrapped(lines, "note: ", note) end
   for _, finding in ipairs(report.findings) do
     lines[#lines + 1] = ""
     finding_lines(finding, lines)
   end
-  lines[#lines + 1] = ""
   picture(report, lines)
-  if lines[#lines] == "" then lines[#lines] = nil end
   return table.concat(lines, "\n")
 end

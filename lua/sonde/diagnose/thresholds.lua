@@ -12,6 +12,10 @@ return {
   exploding_decades = 1.85, exploding_slope = 0.1, exploding_total = 3.5,
   -- Factor by which the norm of the gradient exceeds both its first rows' and its usual size.
   exploding_growth = 100.0,
+  -- Factor by which the loss exceeds that of the initial weights, once a step moved a matrix by this share of its size
+  -- (a hundred times the rule of thumb): what the matrix knew is thrown away. Where /weight was not measured the factor
+  -- is exploding_growth.
+  blown_up = 10.0, thrown = 0.1,
   -- Share of a layer's units without any slope over 2000 samples: SageMaker Debugger's rule "more than half" for layers
   -- that began so or in a run that stands still; AUTOTRAINER's 70 % for one that became so while the loss fell.
   dead_share = 0.5, dead_at_work = 0.7,
@@ -29,6 +33,9 @@ return {
   -- the loss by more than this factor of their own relative change, they fit the targets, whatever the scale of either
   -- (to a fifth for squares, logits of four and right for cross-entropy): nothing is left to learn.
   progress_share = 0.03, progress_doubt = 0.1, fitted = 10.0,
+  -- Share of the loss that all steps together can have changed at most, by the sizes of gradients and steps: with more
+  -- a loss that stands still is not the steps' fault.
+  reach = 0.1,
   -- Way that the middle weight matrix went in the whole run, in units of its size: less hardly changes what it does.
   moved = 1e-3,
   -- Decades between the relative updates of one weight matrix and the middle of all (rule of thumb: 1e-3 for each).

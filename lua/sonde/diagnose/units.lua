@@ -30,14 +30,16 @@ local function tells_nothing_apart(cosine) return known(cosine) and cosine > 0.9
 
 -- Where the layer before no longer tells samples apart (deep in a ReLU net, as mean-field theory has it), half of all
 -- units are off for all of them by symmetry, and come on again as soon as training moves that one direction: there a
--- larger share is needed.
-local function weighed(share, cosine)
-  return known(share) and tells_nothing_apart(cosine) and 0.6 * share or share
+-- larger share is needed. before: the sample_cosine of the activation before (NaN: it gives only zeros); a layer's own
+-- would rise with its dead units, as the few that are left answer alike.
+local function weighed(share, before)
+  local alike = before and (before ~= before or tells_nothing_apart(before))
+  return known(share) and share < 1 and alike and 0.6 * share or share
 end
 
 -- A unit counts as dead after 2000 samples: the condition dates from where the batch alone said so.
-local function feed_dead(self, i, step, dead, idle, cosine)
-  dead = weighed(dead, cosine)
+local function feed_dead(self, i, step, dead, idle, before)
+  dead = weighed(dead, before)
   if known(idle) and idle >= self.limits.dead_share then
     self.idle_since[i] = self.idle_since[i] or step
   elseif known(idle) and not self.dead[i].active then
@@ -65,6 +67,7 @@ end
 function Units:feed(row)
   local values = row.activation
   if not values or not values.slope_rms then return end
+  local before -- the sample_cosine of the activation before
   for i in ipairs(self.names) do
     local slope, saturated = values.slope_rms[i], values.saturated_frac[i]
     self.last[i] = { slope = slope, saturated = saturated, dead = values.dead_frac[i], idle = values.idle_frac[i],
@@ -76,8 +79,9 @@ function Units:feed(row)
       self.first_share[i] = self.first_share[i] or saturated
       feed_flat(self, i, row.step, slope, self.last[i].cosine)
     else
-      feed_dead(self, i, row.step, values.dead_frac[i], values.idle_frac[i], self.last[i].cosine)
+      feed_dead(self, i, row.step, values.dead_frac[i], values.idle_frac[i], before)
     end
+    if known(slope) then before = self.last[i].cosine end
   end
 end
 

@@ -5,7 +5,7 @@ return {
     weight_grad = { "l2_norm", "n_nonfinite" },
     activation_grad = { "l2_norm", "n_nonfinite" },
     activation = { "l2_norm", "slope_rms", "saturated_frac", "dead_frac", "idle_frac", "sample_cosine", "n_nonfinite" },
-    weight = { "update_ratio", "unchanged_frac" },
+    weight = { "l2_norm", "update_l2_norm", "update_ratio" },
   },
   coordinates = { "probe", "layer", "module", "role", "depth", "n_elements" },
 }

@@ -23,6 +23,12 @@ function Diagnosis:feed(row) end
 ---@return sonde.Finding[]
 function Diagnosis:findings(ended) end
 
+---What is no finding but should be known: what was not measured, and a loss that stands still for no fault of the
+---gradient. Sentences.
+---@param ended? boolean
+---@return string[]
+function Diagnosis:notes(ended) end
+
 local diagnose = {}
 
 ---The names a finding may have.
@@ -42,7 +48,7 @@ function diagnose.new(groups, thresholds) end
 ---What is wrong with a run, from its file, also from the FILE.part of one that is live or was killed.
 ---@param path string
 ---@param options? { thresholds?: table<string, number> }
----@return { file: string, healthy: boolean, findings: sonde.Finding[] }?, string?, string?
+---@return { file: string, healthy: boolean, findings: sonde.Finding[], notes: string[] }?, string?, string?
 function diagnose.file(path, options) end
 
 return diagnose

@@ -90,6 +90,43 @@ describe("over depth", function()
     assert.same({}, findings(layout(10), repeated(5, function() return { activation_grad = { l2_norm = branch } } end)))
   end)
 
+  it("what ends in exactly zero is lost to underflow, to units without a slope, or to weights of zero", function()
+    local function ending(norms)
+      local found = findings(layout(10), repeated(5, function() return { activation_grad = { l2_norm = norms } } end))
+      assert.equal("vanishing_gradient", found[1].pathology)
+      return found[1]
+    end
+    local underflow = gradients(10, 1e-6)
+    for p = 1, 6 do underflow[p] = 0 end -- h1..a3
+    local finding = ending(underflow)
+    assert.near(-36, finding.evidence.total_decades, 1e-9) -- of h4 below h10: more was lost, nobody knows how much
+    assert.near(-6, finding.evidence.decades_per_layer, 1e-9)
+    assert.equal("h3", finding.evidence.zero_below)
+    assert.truthy(finding.cause:find("each Sigmoid multiplies the gradient by 1.0e-06", 1, true), finding.cause)
+    assert.truthy(finding.cause:find("1.0e-42 reaches 'h4' (Linear) and exactly zero leaves it: smaller", 1, true)
+      and finding.cause:find("at least", 1, true), finding.cause)
+    local flat = gradients(10, 1)
+    for p = 1, 5 do flat[p] = 0 end -- h1..h3: a3 gives nothing on
+    finding = ending(flat)
+    assert.truthy(finding.cause:find("1 reaches 'a3' (Sigmoid) and exactly zero leaves it: its slope", 1, true),
+      finding.cause)
+    assert.is_nil(finding.cause:find("at least", 1, true))
+    assert.near(0, finding.evidence.total_decades, 1e-9)
+  end)
+
+  it("activations are known by name where /activation was not measured; what is not known is said", function()
+    local groups = layout(10)
+    groups.activation = nil
+    local found = findings(groups, rows_of(10, 0.25))
+    assert.near(found[1].evidence.total_decades, found[1].evidence.activation_decades, 1e-9)
+    assert.truthy(found[1].cause:find("each Sigmoid multiplies the gradient by 0.25", 1, true), found[1].cause)
+    groups = layout(10, "MyOwn")
+    groups.activation = nil
+    found = findings(groups, rows_of(10, 0.25))
+    assert.equal(0, found[1].evidence.weight_decades)
+    assert.truthy(found[1].cause:find("were not measured", 1, true), found[1].cause)
+  end)
+
   it("a gradient that vanished at the start counts if that delayed a tenth of the run", function()
     local function healed_after(n)
       return repeated(100, function(step)
@@ -149,6 +186,42 @@ describe("numbers", function()
     assert.same({}, findings(groups, repeated(60, function(step) return row(100 - step, step == 1 and 1e-9 or 1) end)))
   end)
 
+  it("that are not finite in a weight before the step come from it", function()
+    local named = { probe = { "h1.weight", "h2.weight", "out.weight" }, layer = { "h1", "h2", "out" },
+                    role = { "weight", "weight", "weight" }, module = { "Linear", "Linear", "Linear" } }
+    local function overflow(norms)
+      local counts = { 4294967295, 1, 1 } -- h1 is frozen
+      return findings({ weight_grad = named, weight = named }, { {
+        weight = { l2_norm = norms }, weight_grad = { l2_norm = { nan, nan, nan }, n_nonfinite = counts },
+      } })[1]
+    end
+    local finding = overflow { nan, nan, 1 }
+    assert.same({ "h2" }, finding.layers)
+    assert.truthy(finding.cause:find("in a weight before the step", 1, true), finding.cause)
+    finding = overflow { nan, 1, 1 }
+    assert.same({ "out.weight" }, finding.layers)
+    assert.truthy(finding.cause:find("the forward pass was not measured", 1, true), finding.cause)
+  end)
+
+  it("of a loss that a large step threw up have exploded, whatever the gradient did", function()
+    local named = { probe = { "h1.weight" }, layer = { "h1" }, role = { "weight" }, module = { "Linear" } }
+    local function thrown(loss_at, ratio)
+      return findings({ weight = named }, repeated(60, function(step)
+        return { metrics = { loss = loss_at(step), grad_norm = 1 },
+                 weight = { update_ratio = { step == 1 and ratio or 1e-4 } } }
+      end))
+    end
+    local found = thrown(function(step) return step == 1 and 1 or 1e24 / step end, 43)
+    assert.equal(1, #found)
+    assert.equal("exploding_gradient", found[1].pathology)
+    assert.equal(2, found[1].since_step)
+    assert.truthy(found[1].cause:find("43 of its own size", 1, true), found[1].cause)
+    assert.same({}, thrown(function(step) return step == 1 and 1 or 20 - step / 4 end, 1e-3)) -- a lucky first batch
+    assert.same({}, thrown(function(step) return step > 1 and step < 7 and 20 or 1 / step end, 1)) -- found back
+    assert.equal("exploding_gradient",
+      thrown(function(step) return step > 1 and step < 7 and 20 or 1 end, 1)[1].pathology) -- but nowhere
+  end)
+
   it("may rise back to where they began, spike once, or not be logged at every step", function()
     assert.same({}, findings(groups, repeated(60, function(step)
       return row(1, step < 10 and 1 or step < 40 and 1e-5 or 1, 0)
@@ -169,6 +242,28 @@ describe("progress", function()
   it("is missing where the loss stands still with the gradient it began with", function()
     assert.equal("slow_progress", run(function() return 2.3 end)[1].pathology)
     assert.equal("slow_progress", run(function(s) return 2.3 + 0.2 * math.sin(s * s) end)[1].pathology)
+  end)
+
+  it("is the fault of steps too small or too large, not of targets that say nothing", function()
+    local named = { probe = { "h1.weight" }, role = { "weight" }, module = { "Linear" } }
+    local function standing(norm, update, ratio, last)
+      local diagnosis = diagnose.new { weight = named, weight_grad = named }
+      for step = 1, 100 do
+        diagnosis:feed { step = step, metrics = { loss = step < 50 and 2 or last or 2, grad_norm = norm },
+          weight_grad = { l2_norm = { norm } }, weight = { update_ratio = { ratio }, update_l2_norm = { update } } }
+      end
+      local found = diagnosis:findings(true)
+      return found[1] and found[1].pathology or "none", #diagnosis:notes(true)
+    end
+    local unmeasured = 1 -- the note that says which groups are missing
+    local name, notes = standing(0.1, 1e-4, 1e-5) -- 100 steps of 0.1 * 1e-4: a loss of 2 could change by 1e-3
+    assert.equal("slow_progress", name)
+    assert.equal(unmeasured, notes)
+    name, notes = standing(0.1, 1e-1, 1e-2) -- by 1
+    assert.equal("none", name)
+    assert.equal(unmeasured + 1, notes)
+    assert.equal("slow_progress", (standing(0.1, 1, 0.2))) -- a fifth of the weights at every step
+    assert.equal("slow_progress", (standing(0.1, 0.1, 1e-2, 2.5))) -- and it got worse
   end)
 
   it("is not expected of outputs that fit the targets", function()
@@ -217,6 +312,27 @@ describe("units and updates", function()
     assert.equal(8, found[1].since_step)
     assert.equal(0.9, found[1].evidence.dead_frac)
     assert.same({}, findings(groups, activation_rows(function() return 0.45 end)))
+  end)
+
+  it("more dead units are never less ill, however alike the few others answer", function()
+    local function named(share, before)
+      local rows = activation_rows(function(p) return p == 4 and share or 0 end)
+      for _, row in ipairs(rows) do
+        row.activation.sample_cosine[2], row.activation.sample_cosine[4] = before, 0.5 + share / 2
+      end
+      return #findings(groups, rows) > 0
+    end
+    for _, before in ipairs { 0.3, 0.95 } do -- can the layer before tell samples apart?
+      local was = false
+      for eighth = 0, 8 do
+        local is = named(eighth / 8, before)
+        assert.is_true(is or not was)
+        was = is
+      end
+      assert.is_true(was)
+    end
+    assert.is_true(named(6 / 8, 0.3))
+    assert.is_false(named(6 / 8, 0.95))
   end)
 
   it("a bounded activation is saturated, not dead", function()
