@@ -241,6 +241,12 @@ static int aside_rewind(lua_State *L)
     return 0;
 }
 
+static int aside_draws(lua_State *L)
+{
+    lua_pushboolean(L, sonde_probe_aside_draws(sonde_bind_check_object(L, 1, &kind_aside)));
+    return 1;
+}
+
 static int aside_restore(lua_State *L)
 {
     sonde_bind_check(L, sonde_probe_aside_restore(sonde_bind_check_object(L, 1, &kind_aside)));
@@ -266,7 +272,8 @@ static int group_names(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg aside_methods[] = {{"rewind", aside_rewind}, {"restore", aside_restore}, {NULL, NULL}};
+static const luaL_Reg aside_methods[] = {
+    {"rewind", aside_rewind}, {"draws", aside_draws}, {"restore", aside_restore}, {NULL, NULL}};
 
 static const luaL_Reg methods[] = {
     {"attach", attach},

@@ -101,6 +101,11 @@ void sonde_probe_aside_rewind(sonde_probe_aside *aside)
     for (int i = 0; i < aside->n_streams; i++) *aside->streams[i].at = aside->streams[i].state;
 }
 
+bool sonde_probe_aside_draws(const sonde_probe_aside *aside)
+{
+    return aside->n_streams > 0;
+}
+
 sonde_status sonde_probe_aside_restore(sonde_probe_aside *aside)
 {
     sonde_status status = SONDE_OK;

@@ -155,6 +155,7 @@ void sonde_probe_samples_end(sonde_probe *probe);                    /* nothing 
 typedef struct sonde_probe_aside sonde_probe_aside;
 sonde_status sonde_probe_aside_new(sonde_probe_aside **out, sonde_module *net, bool parameters); /* ENOMEM */
 void sonde_probe_aside_rewind(sonde_probe_aside *aside); /* the streams only: the next forward draws the same numbers */
+bool sonde_probe_aside_draws(const sonde_probe_aside *aside);  /* is there a module with a random stream? */
 /* Bits and versions are those of before, also for graphs that saved them. A tensor that has another shape or dtype by
  * now is left alone. */
 sonde_status sonde_probe_aside_restore(sonde_probe_aside *aside);

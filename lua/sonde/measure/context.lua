@@ -72,12 +72,55 @@ function Context:gradient(parameters, inputs, target)
   return loss:item(), core.autograd.gradients(loss, parameters)
 end
 
--- Does a module mix the samples of a batch?
-function Context:mixes_samples()
-  for _, module in self.net:named_modules() do
-    if module:class_name():match "^BatchNorm" and module.training then return true end
+-- Does a module below mix the samples of a batch?
+function Context.mixes_samples(module)
+  for _, below in module:named_modules() do
+    if below:class_name():match "^BatchNorm" and below.training then return true end
   end
   return false
+end
+
+-- The modules for which is_wanted(module) is true in the order of their first calls in a forward of the batch: each
+-- { path =, module =, inputs = { n = }, output = }. Inputs are what they were before the call. Without a batch: in the
+-- order of the tree, and only path and module.
+function Context:called_modules(is_wanted)
+  local found, seen, handles = {}, {}, {}
+  for path, module in self.net:named_modules() do
+    if is_wanted(module) then
+      local entry = { path = path, module = module }
+      if not self.inputs then found[#found + 1] = entry end
+      handles[#handles + 1] = module:register_forward_pre_hook(function(_, inputs)
+        if seen[entry] then return end
+        seen[entry] = true
+        found[#found + 1] = entry
+        if core.tensor.is_tensor(inputs) then inputs = { inputs, n = 1 } end
+        entry.inputs = { n = inputs.n }
+        for i = 1, inputs.n do entry.inputs[i] = inputs[i] and inputs[i]:detach():clone() end
+      end)
+      handles[#handles + 1] = module:register_forward_hook(function(_, _, output)
+        if not core.tensor.is_tensor(output) then output = output[1] end
+        entry.output = entry.output or output:detach()
+      end)
+    end
+  end
+  local _ <close> = setmetatable({}, { __close = function()
+    for _, handle in ipairs(handles) do handle:remove() end
+    core.autograd.set_grad_enabled(true)
+  end })
+  core.autograd.set_grad_enabled(false)
+  if self.inputs then self.net(table.unpack(self.inputs, 1, self.inputs.n)) end
+  self:rewind()
+  return found
+end
+
+-- The name of a module's probe.
+function Context:probe_name(path)
+  return self.name and self.name .. "." .. path or path
+end
+
+-- The place of the network as a whole along an axis of probes.
+function Context:whole()
+  return { probe = self.label, layer = "", module = self.net:class_name(), role = "network" }
 end
 
 return Context

@@ -34,7 +34,7 @@ function noise.settings(where, options)
 end
 
 function noise.layout(context)
-  return { { probe = context.label, layer = "", module = context.net:class_name(), role = "network" } }
+  return { context:whole() }
 end
 
 function noise.new(settings)
@@ -85,7 +85,7 @@ function noise.measure(state, context)
     fail("%s: the input has %d axes, no axis %d", settings.where, input.ndim, settings.dim)
   end
   local parts = math.min(settings.parts, input:size(settings.dim))
-  if parts < 2 or context:mixes_samples() then return {} end
+  if parts < 2 or context.mixes_samples(context.net) then return {} end
   local small = input:size(settings.dim) // parts
   local big, parameters = small * parts, context:parameters()
   local whole, gradient = context:gradient(parameters, samples(context, settings, 1, big))

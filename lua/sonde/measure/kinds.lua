@@ -4,11 +4,11 @@
 --   needs_loss         it needs the loss and the target; else the network's input is enough
 --   columns            { { name, "what it means", axis = name or nil }, … }: float64 [T,P], with an axis [T,P,K]
 --   axis_length(settings, layout)  K
---   layout(context)    what is measured in this network: { { probe =, layer =, module =, role = }, … }
+--   layout(context, settings)  what is measured in this network: { { probe =, layer =, module =, role = }, … }
 --   new(settings)      what it keeps from row to row, handed to …
 --   measure(state, context, layout)  … which returns { column = { one number (or list) per entry of the layout } };
 --                      what is missing is NaN
-local kinds = { names = { "gradient_noise" } }
+local kinds = { names = { "gradient_noise", "jacobian" } }
 
 for _, name in ipairs(kinds.names) do kinds[name] = require("sonde.measure." .. name) end
 

@@ -43,9 +43,17 @@ function Run:optimizer(optimizer) end
 ---@field parts? integer  how many small batches a batch is cut into (4)
 ---@field dim? integer    the axis of the samples in the input (1)
 
+---Of the Jacobian d output / d input of each leaf layer and of the network: singular values in /jacobian, sample by sample, then
+---averaged. Recurrent layers and those with several inputs are left out.
+---@class sonde.JacobianOptions : sonde.MeasureOptions
+---@field samples? integer       how many of the batch, along axis 1 (4)
+---@field values? integer|"all"  how many singular values are kept (8)
+---@field max_elements? integer  larger matrices are NaN (2^20)
+
 ---Costly measures: what is measured in passes of its own. Each writes a group of its name. The training does not notice.
 ---@class sonde.Measures
 ---@field gradient_noise? sonde.GradientNoiseOptions
+---@field jacobian? sonde.JacobianOptions
 
 ---@class sonde.ProbeOptions
 ---Steps with (step - 1) % every == 0 are measured, and the last one (1; costly measures: 100, and any sonde.Schedule).
