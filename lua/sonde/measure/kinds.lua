@@ -8,7 +8,7 @@
 --   new(settings)      what it keeps from row to row, handed to …
 --   measure(state, context, layout)  … which returns { column = { one number (or list) per entry of the layout } };
 --                      what is missing is NaN
-local kinds = { names = { "gradient_noise", "jacobian" } }
+local kinds = { names = { "gradient_noise", "hessian", "jacobian" } }
 
 for _, name in ipairs(kinds.names) do kinds[name] = require("sonde.measure." .. name) end
 

@@ -43,6 +43,11 @@ function Run:optimizer(optimizer) end
 ---@field parts? integer  how many small batches a batch is cut into (4)
 ---@field dim? integer    the axis of the samples in the input (1)
 
+---Of the loss: the largest eigenvalue (and, less exact, the smallest) of its Hessian in /hessian, by Lanczos iteration.
+---@class sonde.HessianOptions : sonde.MeasureOptions
+---@field iterations? integer  at most, two gradients each (20)
+---@field tolerance? number    of the residual, relative to the eigenvalue (1e-3)
+
 ---Of the Jacobian d output / d input of each leaf layer and of the network: singular values in /jacobian, sample by sample, then
 ---averaged. Recurrent layers and those with several inputs are left out.
 ---@class sonde.JacobianOptions : sonde.MeasureOptions
@@ -53,6 +58,7 @@ function Run:optimizer(optimizer) end
 ---Costly measures: what is measured in passes of its own. Each writes a group of its name. The training does not notice.
 ---@class sonde.Measures
 ---@field gradient_noise? sonde.GradientNoiseOptions
+---@field hessian? sonde.HessianOptions
 ---@field jacobian? sonde.JacobianOptions
 
 ---@class sonde.ProbeOptions
