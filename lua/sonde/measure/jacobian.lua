@@ -13,6 +13,7 @@ local tensor = require "sonde.tensor"
 
 local jacobian = {
   options = { "max_elements", "samples", "values" },
+  takes = "layers with one float tensor in and one out, samples along axis 1",
   needs_loss = false,
   columns = {
     { "sigma_max", "largest singular value of d output / d input of a sample, mean over samples" },

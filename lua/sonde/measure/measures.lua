@@ -162,6 +162,9 @@ end
 function Measures:lay_out(subject, request, inputs)
   local context <close> = open(subject, request, inputs)
   request.layout = request.kind.layout(context, request.settings)
+  if #request.layout == 0 then
+    fail("%s: there is nothing to measure in this network: it takes %s", request.where, request.kind.takes)
+  end
 end
 
 function Measures:run(subject, request, inputs, target)
@@ -206,7 +209,6 @@ local function declare(history, name, requests)
       for _, label in ipairs(labels) do along[label][#probes] = place[label] end
     end
   end
-  if #probes == 0 then return nil end
   group:axis("probe", probes)
   for _, label in ipairs(labels) do group:coordinate_along("probe", label, along[label]) end
   for _, column in ipairs(kind.columns) do

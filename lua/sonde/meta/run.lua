@@ -55,11 +55,18 @@ function Run:optimizer(optimizer) end
 ---@field values? integer|"all"  how many singular values are kept (8)
 ---@field max_elements? integer  larger matrices are NaN (2^20)
 
+---Of RNN, LSTM and GRU along the batch's sequences: Lyapunov exponents in /lyapunov, in nats per time step.
+---@class sonde.LyapunovOptions : sonde.MeasureOptions
+---@field samples? integer       how many sequences of the batch (4)
+---@field values? integer|"all"  how many exponents, the largest first (8)
+---@field warmup? integer        time steps at the sequence's end that are not counted (a tenth of it)
+
 ---Costly measures: what is measured in passes of its own. Each writes a group of its name. The training does not notice.
 ---@class sonde.Measures
 ---@field gradient_noise? sonde.GradientNoiseOptions
 ---@field hessian? sonde.HessianOptions
 ---@field jacobian? sonde.JacobianOptions
+---@field lyapunov? sonde.LyapunovOptions
 
 ---@class sonde.ProbeOptions
 ---Steps with (step - 1) % every == 0 are measured, and the last one (1; costly measures: 100, and any sonde.Schedule).
