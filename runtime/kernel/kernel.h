@@ -119,6 +119,13 @@ void sonde_gates_kernel(sonde_gates *out, sonde_dtype dtype, const void *y, int6
 double sonde_sample_cosine_kernel(sonde_dtype dtype, const void *x, int64_t rows, int64_t columns, double *scratch,
                                   int64_t *n_directed);
 
+/* The L2 norms of a and b and the cosine between them, NaN where a norm is 0 or not finite. Neither overflows nor
+ * underflows. float32: to 1e-6. */
+typedef struct sonde_angle {
+    double norm_a, norm_b, cosine;
+} sonde_angle;
+void sonde_angle_kernel(sonde_angle *out, sonde_dtype dtype, const void *a, const void *b, size_t n);
+
 /* ---- optimiser steps ------------------------------------------------------------------------------------ */
 
 /* What a step's pass can tell on the side about one parameter, from the weights as stored (float32: sums to 1e-6).

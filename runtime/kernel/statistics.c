@@ -95,3 +95,37 @@ double sonde_sample_cosine_kernel(sonde_dtype dtype, const void *x, int64_t rows
     return dtype == SONDE_FLOAT32 ? sonde_sample_cosine_f32(x, rows, columns, scratch, n_directed)
                                   : sonde_sample_cosine_f64(x, rows, columns, scratch, n_directed);
 }
+
+/* A power of two that makes a norm nearly 1, as far as there is one. */
+static double unit_of(double norm) { return ldexp(1, -ilogb(norm) < 1000 ? -ilogb(norm) : 1000); }
+
+static double norm_of(sonde_dtype dtype, const void *x, size_t n)
+{
+    sonde_moments moments;
+    sonde_moments_kernel(&moments, dtype, x, n);
+    return sonde_moments_l2(&moments);
+}
+
+/* The same where squares leave the range: in units of the norms. */
+static void wide_angle(sonde_angle *out, sonde_dtype dtype, const void *a, const void *b, size_t n)
+{
+    const double norm_a = norm_of(dtype, a, n), norm_b = norm_of(dtype, b, n);
+    *out = (sonde_angle){norm_a, norm_b, (double)NAN};
+    if (!(norm_a > 0 && norm_b > 0 && isfinite(norm_a) && isfinite(norm_b))) return;
+    const double unit_a = unit_of(norm_a), unit_b = unit_of(norm_b);
+    const double dot = dtype == SONDE_FLOAT32 ? sonde_dot_f32(a, unit_a, b, unit_b, n)
+                                              : sonde_dot_f64(a, unit_a, b, unit_b, n);
+    out->cosine = dot / (norm_a * unit_a) / (norm_b * unit_b);
+}
+
+void sonde_angle_kernel(sonde_angle *out, sonde_dtype dtype, const void *a, const void *b, size_t n)
+{
+    double sums[3];
+    const bool good = dtype == SONDE_FLOAT32 ? sonde_products_f32(sums, a, b, n) : sonde_products_f64(sums, a, b, n);
+    if (!good) {
+        wide_angle(out, dtype, a, b, n);
+        return;
+    }
+    *out = (sonde_angle){.norm_a = sqrt(sums[0]), .norm_b = sqrt(sums[1])};
+    out->cosine = sums[2] / out->norm_a / out->norm_b;
+}

@@ -1,7 +1,7 @@
 /* A call between hooks: pre-hooks, forward, hooks, watchers. */
 #include "nn/internal.h"
 
-static struct sonde_module_hooks *hooks_of(sonde_module *m)
+struct sonde_module_hooks *sonde_module_hooks_of(sonde_module *m)
 {
     if (!m->hooks) m->hooks = sonde_alloc_zeroed(sizeof *m->hooks);
     return m->hooks;
@@ -10,28 +10,28 @@ static struct sonde_module_hooks *hooks_of(sonde_module *m)
 sonde_status sonde_module_add_forward_pre_hook(sonde_module *m, sonde_forward_pre_hook hook, void *context,
                                                void (*free_context)(void *), sonde_handle **out)
 {
-    if (!hooks_of(m)) return SONDE_ENOMEM;
+    if (!sonde_module_hooks_of(m)) return SONDE_ENOMEM;
     return sonde_hooks_add(&m->hooks->forward_pre, (sonde_callback)hook, context, free_context, out);
 }
 
 sonde_status sonde_module_add_forward_hook(sonde_module *m, sonde_forward_hook hook, void *context,
                                            void (*free_context)(void *), sonde_handle **out)
 {
-    if (!hooks_of(m)) return SONDE_ENOMEM;
+    if (!sonde_module_hooks_of(m)) return SONDE_ENOMEM;
     return sonde_hooks_add(&m->hooks->forward, (sonde_callback)hook, context, free_context, out);
 }
 
 sonde_status sonde_module_add_backward_hook(sonde_module *m, sonde_backward_hook hook, void *context,
                                             void (*free_context)(void *), sonde_handle **out)
 {
-    if (!hooks_of(m)) return SONDE_ENOMEM;
+    if (!sonde_module_hooks_of(m)) return SONDE_ENOMEM;
     return sonde_hooks_add(&m->hooks->backward, (sonde_callback)hook, context, free_context, out);
 }
 
 sonde_status sonde_module_watch(sonde_module *m, sonde_module_watcher watcher, void *context,
                                 void (*free_context)(void *), sonde_handle **out)
 {
-    if (!hooks_of(m)) return SONDE_ENOMEM;
+    if (!sonde_module_hooks_of(m)) return SONDE_ENOMEM;
     return sonde_hooks_add(&m->hooks->watch, (sonde_callback)watcher, context, free_context, out);
 }
 
@@ -43,6 +43,7 @@ void sonde_module_hooks_free(struct sonde_module_hooks *hooks)
     sonde_hooks_clear(&hooks->forward);
     sonde_hooks_clear(&hooks->backward);
     sonde_hooks_clear(&hooks->watch);
+    sonde_hooks_clear(&hooks->skip);
     sonde_free(hooks);
 }
 

@@ -5,9 +5,10 @@
 #include "nn/nn.h"
 
 struct sonde_module_hooks {
-    sonde_hooks forward_pre, forward, backward, watch;
+    sonde_hooks forward_pre, forward, backward, watch, skip;
     uint64_t began; /* position of the tape when the newest finished forward began */
 };
+struct sonde_module_hooks *sonde_module_hooks_of(sonde_module *m); /* made if there are none; NULL: ENOMEM */
 
 /* EARG "Linear takes 1 argument, got 2". */
 sonde_status sonde_module_check_arguments(const sonde_module *m, const sonde_values *in);
@@ -33,6 +34,11 @@ sonde_status sonde_hooked_call_write_back(sonde_hooked_call *call, const sonde_v
                                           sonde_values *out);
 sonde_status sonde_hooked_call_end(sonde_hooked_call *call, sonde_values *out);
 void sonde_hooked_call_release(sonde_hooked_call *call); /* NULL is fine */
+
+/* For blocks with a skip: the two ways from x on (released whatever happens), shown once they have met. */
+sonde_status sonde_skip_fork(sonde_skip *out, sonde_tensor *x); /* on failure there is nothing to release */
+void sonde_skip_show(sonde_module *m, const sonde_skip *skip);
+void sonde_skip_release(sonde_skip *skip);
 
 /* A set of pointers; all zero: empty. */
 typedef struct sonde_pointer_set {

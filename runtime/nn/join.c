@@ -186,18 +186,26 @@ enum { BLOCK, GATE };
 
 static sonde_status dense_skip(sonde_module *self, const sonde_values *in, sonde_values *out)
 {
-    sonde_tensor *parts[2] = {in->t[0], NULL};
+    sonde_skip ways;
+    SONDE_TRY(sonde_skip_fork(&ways, in->t[0]));
+    sonde_tensor *parts[2] = {ways.skip, NULL};
     int axis;
-    SONDE_TRY(run(self, BLOCK, in, &parts[1]));
-    sonde_status status = sonde_axis(&axis, ((const axis_state *)self->state)->axis, parts[0]->ndim);
+    sonde_status status = run(self, BLOCK, &(sonde_values){.n = 1, .t = {ways.branch}}, &parts[1]);
+    if (status == SONDE_OK) status = sonde_axis(&axis, ((const axis_state *)self->state)->axis, parts[0]->ndim);
     if (status == SONDE_OK) status = sonde_cat(&out->t[0], 2, parts, axis);
-    if (status == SONDE_OK) out->n = 1;
+    if (status == SONDE_OK) {
+        out->n = 1;
+        ways.out = out->t[0];
+        sonde_skip_show(self, &ways);
+    }
     sonde_tensor_release(parts[1]);
+    sonde_skip_release(&ways);
     return status;
 }
 
+static const char *const skips[] = {"block", NULL};
 static const sonde_module_class dense_skip_class = {
-    .name = "DenseSkip", .forward = dense_skip, .describe = describe_axis, .is_container = true};
+    .name = "DenseSkip", .forward = dense_skip, .describe = describe_axis, .is_container = true, .skips = skips};
 
 sonde_status sonde_dense_skip_new(sonde_module **out, sonde_module *block, int axis)
 {
@@ -215,25 +223,38 @@ sonde_status sonde_dense_skip_new(sonde_module **out, sonde_module *block, int a
 static sonde_status highway(sonde_module *self, const sonde_values *in, sonde_values *out)
 {
     sonde_tensor *h = NULL, *z = NULL, *t = NULL, *difference = NULL, *moved = NULL;
-    sonde_status status = run(self, BLOCK, in, &h);
-    if (status == SONDE_OK) status = run(self, GATE, in, &z);
+    sonde_skip ways;
+    SONDE_TRY(sonde_skip_fork(&ways, in->t[0]));
+    sonde_tensor *const x = ways.skip;
+    const sonde_values into_branch = {.n = 1, .t = {ways.branch}};
+    sonde_status status = run(self, BLOCK, &into_branch, &h);
+    if (status == SONDE_OK) status = run(self, GATE, &into_branch, &z);
     if (status == SONDE_OK) status = sonde_activate(&t, &(sonde_activation){.kind = SONDE_SIGMOID}, z);
-    if (status == SONDE_OK && !sonde_tensor_same_shape(h, in->t[0])) {
+    if (status == SONDE_OK && !sonde_tensor_same_shape(h, x)) {
         char a[SONDE_SHAPE_TEXT], b[SONDE_SHAPE_TEXT];
         status =
             sonde_fail(SONDE_ESHAPE, "the input has shape %s but the block's result has shape %s",
-                       sonde_shape_text(a, in->t[0]->ndim, in->t[0]->shape), sonde_shape_text(b, h->ndim, h->shape));
+                       sonde_shape_text(a, x->ndim, x->shape), sonde_shape_text(b, h->ndim, h->shape));
     }
-    if (status == SONDE_OK) status = sonde_binary_op(&difference, SONDE_SUB, h, in->t[0]);
+    if (status == SONDE_OK) status = sonde_binary_op(&difference, SONDE_SUB, h, x);
     if (status == SONDE_OK) status = sonde_binary_op(&moved, SONDE_MUL, t, difference);
-    if (status == SONDE_OK) status = sonde_binary_op(&out->t[0], SONDE_ADD, in->t[0], moved);
-    if (status == SONDE_OK) out->n = 1;
+    if (status == SONDE_OK) status = sonde_binary_op(&out->t[0], SONDE_ADD, x, moved);
+    if (status == SONDE_OK) {
+        out->n = 1;
+        ways.gate = t;
+        ways.out = out->t[0];
+        sonde_skip_show(self, &ways);
+    }
     sonde_tensor *const steps[] = {h, z, t, difference, moved};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) sonde_tensor_release(steps[i]);
+    sonde_skip_release(&ways);
     return status;
 }
 
-static const sonde_module_class highway_class = {.name = "Highway", .forward = highway, .is_container = true};
+static const sonde_module_class highway_class = {
+    .name = "Highway", .forward = highway, .is_container = true, .skips = skips};
+
+bool sonde_is_highway(const sonde_module *m) { return m->class == &highway_class; }
 
 static sonde_status add_parts(sonde_module *m, sonde_module *block, int64_t features, double gate_bias,
                               sonde_dtype dtype)

@@ -39,6 +39,7 @@ typedef struct sonde_module_class {
     const sonde_activation *(*activation)(const sonde_module *self); /* of an element-wise activation; NULL otherwise */
     /* Of an activation that is, at least now, none of those: what holds for it all the same. */
     sonde_activation_facts (*facts)(const sonde_module *self);
+    const char *const *skips;                                /* of a block with skips: see nn/skip.h */
     bool (*inplace)(const sonde_module *self);               /* does forward overwrite its input? NULL: never */
     sonde_stream *(*stream)(sonde_module *self);             /* of a stochastic module; NULL otherwise */
 } sonde_module_class;
@@ -226,5 +227,6 @@ sonde_status sonde_init_orthogonal_(sonde_tensor *w, sonde_stream *s, double gai
 #include "nn/layers.h"
 #include "nn/losses.h"
 #include "nn/parametrize.h"
+#include "nn/skip.h"
 
 #endif

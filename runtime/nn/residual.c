@@ -51,21 +51,30 @@ static sonde_status combine(const sonde_module *self, sonde_tensor *skip, sonde_
 
 static sonde_status forward(sonde_module *self, const sonde_values *in, sonde_values *out)
 {
-    sonde_tensor *x = in->t[0], *skip = NULL, *branch = NULL;
+    sonde_tensor *skip = NULL, *branch = NULL;
+    sonde_values into_block = *in;
+    sonde_skip ways;
+    SONDE_TRY(sonde_skip_fork(&ways, in->t[0]));
+    into_block.t[0] = ways.branch;
     sonde_status status = SONDE_OK;
     if (self->n_children > SHORTCUT)
-        status = run(self, SHORTCUT, &(sonde_values){.n = 1, .t = {x}}, &skip);
+        status = run(self, SHORTCUT, &(sonde_values){.n = 1, .t = {ways.skip}}, &skip);
     else
-        skip = sonde_tensor_retain(x);
+        skip = sonde_tensor_retain(ways.skip);
     uint32_t version = status == SONDE_OK ? skip->storage->version : 0;
-    if (status == SONDE_OK) status = run(self, BLOCK, in, &branch);
+    if (status == SONDE_OK) status = run(self, BLOCK, &into_block, &branch);
     if (status == SONDE_OK && skip->storage->version != version)
         status =
             sonde_fail(SONDE_ESTATE, "the block overwrites its input, which the skip still needs (inplace = false)");
     if (status == SONDE_OK) status = combine(self, skip, branch, &out->t[0]);
-    if (status == SONDE_OK) out->n = 1;
+    if (status == SONDE_OK) {
+        out->n = 1;
+        ways.out = out->t[0];
+        sonde_skip_show(self, &ways);
+    }
     sonde_tensor_release(skip);
     sonde_tensor_release(branch);
+    sonde_skip_release(&ways);
     return status;
 }
 
@@ -79,8 +88,13 @@ static void describe(const sonde_module *self, char *text, size_t size)
         snprintf(text, size, "scale=%s", sonde_nn_number(number, state->scale));
 }
 
-static const sonde_module_class residual_class = {
-    .name = "Residual", .forward = forward, .describe = describe, .max_in = SONDE_MAX_VALUES, .is_container = true};
+static const char *const skips[] = {"block", NULL};
+static const sonde_module_class residual_class = {.name = "Residual",
+                                                  .forward = forward,
+                                                  .describe = describe,
+                                                  .max_in = SONDE_MAX_VALUES,
+                                                  .is_container = true,
+                                                  .skips = skips};
 
 /* The dtype of the block's first parameter. */
 static sonde_status first_dtype(void *context, const char *path, sonde_module *owner, const sonde_parameter *p)

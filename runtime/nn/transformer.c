@@ -64,36 +64,44 @@ static sonde_status attend(sonde_module *self, const sonde_values *in, sonde_ten
     return status == SONDE_OK ? chain(self, 1, (const part[]){DROPOUT1}, x) : status;
 }
 
-/* *x = a + *x */
-static sonde_status add(sonde_tensor *a, sonde_tensor **x)
+static const char *const skips[] = {"self_attn", "feed_forward", NULL};
+enum { ATTENTION, FEED_FORWARD };
+
+/* *x = *x + branch(*x), with the norm before the branch or after the sum. */
+static sonde_status add_branch(sonde_module *self, int index, const sonde_values *in, sonde_tensor **x)
 {
-    sonde_tensor *branch = *x;
-    *x = NULL;
-    const sonde_status status = sonde_binary_op(x, SONDE_ADD, a, branch);
+    static const part feed_forward[] = {LINEAR1, ACTIVATION, DROPOUT, LINEAR2, DROPOUT2};
+    const bool first = ((const encoder_state *)self->state)->options.norm_first;
+    const part norm[] = {index == ATTENTION ? NORM1 : NORM2};
+    sonde_skip ways;
+    SONDE_TRY(sonde_skip_fork(&ways, *x));
+    sonde_tensor *branch = sonde_tensor_retain(ways.branch), *sum = NULL;
+    sonde_status status = first ? chain(self, 1, norm, &branch) : SONDE_OK;
+    if (status == SONDE_OK)
+        status = index == ATTENTION ? attend(self, in, &branch) : chain(self, 5, feed_forward, &branch);
+    if (status == SONDE_OK) status = sonde_binary_op(&sum, SONDE_ADD, ways.skip, branch);
+    if (status == SONDE_OK) {
+        ways.index = index;
+        ways.out = sum;
+        sonde_skip_show(self, &ways);
+    }
+    if (status == SONDE_OK && !first) status = chain(self, 1, norm, &sum);
     sonde_tensor_release(branch);
+    sonde_skip_release(&ways);
+    sonde_tensor_release(*x);
+    *x = sum;
     return status;
 }
 
 static sonde_status forward(sonde_module *self, const sonde_values *in, sonde_values *out)
 {
-    static const part feed_forward[] = {NORM2, LINEAR1, ACTIVATION, DROPOUT, LINEAR2, DROPOUT2};
-    const bool first = ((const encoder_state *)self->state)->options.norm_first;
-    sonde_tensor *x = in->t[SRC], *h = sonde_tensor_retain(x), *y = NULL;
-    sonde_status status = first ? chain(self, 1, (const part[]){NORM1}, &h) : SONDE_OK;
-    if (status == SONDE_OK) status = attend(self, in, &h);
-    if (status == SONDE_OK) status = add(x, &h);
-    if (status == SONDE_OK && !first) status = chain(self, 1, (const part[]){NORM1}, &h);
-    if (status == SONDE_OK) {
-        y = sonde_tensor_retain(h);
-        status = chain(self, first ? 6 : 5, feed_forward + !first, &y);
-    }
-    if (status == SONDE_OK) status = add(h, &y);
-    if (status == SONDE_OK && !first) status = chain(self, 1, (const part[]){NORM2}, &y);
-    sonde_tensor_release(h);
+    sonde_tensor *x = sonde_tensor_retain(in->t[SRC]);
+    sonde_status status = add_branch(self, ATTENTION, in, &x);
+    if (status == SONDE_OK) status = add_branch(self, FEED_FORWARD, in, &x);
     if (status == SONDE_OK)
-        *out = (sonde_values){.n = 1, .t = {y}};
+        *out = (sonde_values){.n = 1, .t = {x}};
     else
-        sonde_tensor_release(y);
+        sonde_tensor_release(x);
     return status;
 }
 
@@ -110,7 +118,8 @@ static const sonde_module_class layer_class = {.name = "TransformerEncoderLayer"
                                                .forward = forward,
                                                .describe = describe,
                                                .max_in = ARGUMENTS,
-                                               .arguments = layer_arguments};
+                                               .arguments = layer_arguments,
+                                               .skips = skips};
 
 /* One new part; the given activation, or a ReLU. */
 static sonde_status make_part(sonde_module **out, part which, const sonde_encoder_options *o)

@@ -6,7 +6,7 @@
 
 static const char *const group_names[SONDE_PROBE_GROUP_COUNT] = {
     "weight_grad", "activation_grad", "activation", "weight", "weight_grad_hist", "activation_grad_hist",
-    "hidden_grad", "gate", "gain",
+    "hidden_grad", "gate", "gain", "skip",
 };
 
 const char *sonde_probe_group_name(sonde_probe_group group)
@@ -101,6 +101,13 @@ static const column gate_columns[] = {
 };
 static const column gain_columns[] = {[GAIN_GAIN] = {NORM, "gain", "norm of the input's gradient over the output's"}};
 
+static const column skip_columns[] = {
+    [SKIP_BRANCH_SHARE] = {MOMENT, "branch_share", "share of the squared gradient that comes through the branch"},
+    [SKIP_COSINE] = {MOMENT, "cosine", "between the gradients through skip and branch"},
+    [SKIP_L2] = {NORM, "skip_l2_norm", "L2 norm of the gradient through the skip"},
+    [SKIP_BRANCH_L2] = {NORM, "branch_l2_norm", "L2 norm of the gradient through the branch"},
+};
+
 #define COLUMNS(list) {list, sizeof list / sizeof *list}
 static const struct {
     const column *list;
@@ -115,6 +122,7 @@ static const struct {
     [SONDE_PROBE_HIDDEN_GRAD] = COLUMNS(hidden_columns),
     [SONDE_PROBE_GATE] = COLUMNS(gate_columns),
     [SONDE_PROBE_GAIN] = COLUMNS(gain_columns),
+    [SONDE_PROBE_SKIP] = COLUMNS(skip_columns),
 };
 
 static sonde_status declare_columns(sonde_probe *probe, sonde_probe_group g, int probe_axis)
@@ -240,14 +248,15 @@ static void collect_hidden(probe_network *network, places *to)
     }
 }
 
-static void collect_gates(probe_network *network, places *to)
+/* sites: n of them, `size` bytes apart, each at the beginning of a slot. */
+static void collect_sites(probe_network *network, places *to, void *sites, int n, size_t size)
 {
     for (int i = 0; i < network->n_modules; i++) {
-        for (int k = 0; k < network->n_gates; k++) {
-            probe_gate *slot = &network->gates[k];
-            if (slot->owner != network->sorted_modules[i]) continue;
-            slot->place = to->n;
-            add_place(to, slot->name, slot->role, slot->owner, 0);
+        for (int k = 0; k < n; k++) {
+            probe_site *site = (probe_site *)(void *)((char *)sites + (size_t)k * size);
+            if (site->owner != network->sorted_modules[i]) continue;
+            site->place = to->n;
+            add_place(to, site->name ? site->name : site->owner->name, site->role, site->owner, 0);
         }
     }
 }
@@ -262,7 +271,9 @@ static void collect(sonde_probe *probe, sonde_probe_group g, places *to)
         if (g == SONDE_PROBE_HIDDEN_GRAD) {
             collect_hidden(network, to);
         } else if (g == SONDE_PROBE_GATE) {
-            collect_gates(network, to);
+            collect_sites(network, to, network->gates, network->n_gates, sizeof *network->gates);
+        } else if (g == SONDE_PROBE_SKIP) {
+            collect_sites(network, to, network->skips, network->n_skips, sizeof *network->skips);
         } else if (SONDE_PROBE_BIT(g) & MODULE_GROUPS) {
             for (int k = 0; k < network->n_modules; k++) {
                 const probe_module *slot = network->sorted_modules[k];

@@ -185,7 +185,7 @@ static void root_ends(void *context, sonde_module *m, const sonde_values *in, co
     if (status != SONDE_OK) sonde_probe_failed(network->probe, status);
 }
 
-/* A module with children has no row, but its own parameters take their place from its first call. */
+/* A module with children has no row, but its own parameters, and its skips, take their place from its first call. */
 static sonde_status owner_called(void *context, sonde_module *m, const sonde_values *in, sonde_values *replacement,
                                  bool *replaced)
 {
@@ -202,7 +202,7 @@ sonde_status sonde_probe_watch_modules(probe_network *network)
         if (slot->is_leaf) {
             SONDE_TRY(sonde_module_watch(slot->module, leaf_forward, slot, NULL, &slot->watch));
             has_input_leaf |= strcmp(slot->path, network->modules[0].path) == 0;
-        } else if (slot->owns_parameters) {
+        } else if (slot->owns_parameters || sonde_skip_names(slot->module)) {
             SONDE_TRY(sonde_module_add_forward_pre_hook(slot->module, owner_called, slot, NULL, &slot->watch));
         }
     }

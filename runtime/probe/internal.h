@@ -122,14 +122,35 @@ typedef struct probe_hidden {
     sonde_handle *watch;           /* the first one's */
 } probe_hidden;
 
+/* Where a part of a module stands along its group's axis. */
+typedef struct probe_site {
+    probe_module *owner;
+    int place;
+    char *name;                    /* NULL: the module's */
+    const char *role;              /* the end of `name`, where there is one */
+} probe_site;
+
+/* One skip of a block. Its ways are 0, the skip itself, and 1, the branch. */
+typedef struct probe_skip {
+    probe_site site;
+    struct probe_skip *first;      /* of the module's: its slots lie together */
+    /* of the open step, all forwards together: */
+    bool arrived;
+    double norms[2], cosine;       /* of the gradients; Σ over forwards of the products of both, over both norms */
+    /* the last gradient that arrived, until that of the same forward's other way does */
+    int64_t n_forwards, held_forward; /* so far; 0: none is held */
+    int held_way;
+    sonde_dtype held_dtype;
+    size_t n_held, held_capacity;  /* elements; bytes */
+    void *held;
+    sonde_handle *watch;           /* the first one's */
+} probe_skip;
+
 /* One gate of a module. */
 typedef struct probe_gate {
-    probe_module *owner;
+    probe_site site;               /* role "forget_l0" */
     struct probe_gate *first;      /* of the module's: its slots lie together */
-    int place;                     /* along the axis */
     sonde_gates values;            /* of the open step */
-    char *name;                    /* along the axis */
-    const char *role;              /* "forget_l0": the end of `name` */
     sonde_handle *watch;           /* the first one's */
 } probe_gate;
 
@@ -151,6 +172,8 @@ typedef struct probe_network {
     int n_hidden;
     probe_gate *gates;             /* in the order of the tree */
     int n_gates;
+    probe_skip *skips;             /* in the order of the tree */
+    int n_skips;
     probe_module *last_list;       /* while the tree is read: the last ParametrizationList */
     int last_parameter;            /* the one the optimiser named last */
     int64_t n_called;
@@ -182,6 +205,7 @@ enum { ACTIVATION_MEAN, ACTIVATION_STD, ACTIVATION_L2, ACTIVATION_ABS_MAX, ACTIV
 enum { WEIGHT_L2, WEIGHT_UPDATE_L2, WEIGHT_UPDATE_RATIO, WEIGHT_UNCHANGED_FRAC };
 enum { GAIN_GAIN };
 enum { HIDDEN_L2, HIDDEN_LENGTH, HIDDEN_CELL_L2 };
+enum { SKIP_BRANCH_SHARE, SKIP_COSINE, SKIP_L2, SKIP_BRANCH_L2 };
 enum { GATE_OPENNESS, GATE_OPEN_FRAC, GATE_CLOSED_FRAC, GATE_SATURATED_FRAC };
 enum { HISTOGRAM_COUNTS, HISTOGRAM_N_ZERO, HISTOGRAM_N_SUBNORMAL, HISTOGRAM_N_NONFINITE, HISTOGRAM_UNDERFLOW };
 typedef enum probe_precision { /* from HISTOGRAM_UNDERFLOW on, UNDERFLOW_COLUMNS each */
@@ -299,6 +323,14 @@ void sonde_probe_gates_free(probe_network *network);
 sonde_status sonde_probe_gates_watch(probe_network *network);
 void sonde_probe_gates_unwatch(probe_network *network);
 void sonde_probe_gates_open(probe_network *network); /* a step */
+
+/* skips.c: what comes back by way of a skip, and by way of the branch beside it */
+sonde_status sonde_probe_skips_read(probe_network *network);
+void sonde_probe_skips_free(probe_network *network);
+sonde_status sonde_probe_skips_watch(probe_network *network);
+void sonde_probe_skips_unwatch(probe_network *network);
+void sonde_probe_skips_open(probe_network *network); /* a step */
+void sonde_probe_skip_settle(probe_skip *slot); /* no more will come: norms and cosine are whole */
 
 /* effective.c: weights made by parametrisations */
 sonde_status sonde_probe_effective_read(probe_network *network);

@@ -60,6 +60,7 @@ void sonde_probe_free(sonde_probe *probe)
         sonde_probe_effective_unwatch(probe->networks[i]);
         sonde_probe_hidden_unwatch(probe->networks[i]);
         sonde_probe_gates_unwatch(probe->networks[i]);
+        sonde_probe_skips_unwatch(probe->networks[i]);
     }
     for (int i = 0; i < probe->n_optimizers; i++) sonde_probe_optimizer_free(probe->optimizers[i]);
     sonde_probe_drop_leaf_watches(probe);
@@ -97,6 +98,7 @@ static void open_step(probe_network *network)
     sonde_probe_effective_open(network);
     sonde_probe_hidden_open(network);
     sonde_probe_gates_open(network);
+    sonde_probe_skips_open(network);
     for (int i = 0; i < network->n_modules; i++) {
         probe_module *slot = &network->modules[i];
         slot->has_activation = slot->has_gradient = slot->has_histogram = slot->has_gain = false;
@@ -175,7 +177,7 @@ static sonde_status taken(const probe_network *old, const probe_network *new, co
 
 static bool is_probe(const probe_module *slot)
 {
-    return slot->is_leaf || !slot->module;
+    return slot->is_leaf || !slot->module || sonde_skip_names(slot->module);
 }
 
 static sonde_status check_names(const probe_network *old, const probe_network *new)
@@ -232,6 +234,7 @@ static sonde_status listen(probe_network *network)
     SONDE_TRY(sonde_probe_effective_watch(network));
     SONDE_TRY(sonde_probe_hidden_watch(network));
     SONDE_TRY(sonde_probe_gates_watch(network));
+    SONDE_TRY(sonde_probe_skips_watch(network));
     open_step(network);
     return SONDE_OK;
 }
@@ -253,6 +256,7 @@ sonde_status sonde_probe_attach(sonde_probe *probe, sonde_module *net, const son
         sonde_probe_effective_unwatch(network);
         sonde_probe_hidden_unwatch(network);
         sonde_probe_gates_unwatch(network);
+        sonde_probe_skips_unwatch(network);
         sonde_probe_network_free(network);
         return status;
     }

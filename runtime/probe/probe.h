@@ -5,7 +5,7 @@
  *            data is in cache, and when a step ends fills one row of every group. It changes nothing: with and without
  *            it a training run has the same bits.
  * Groups:    weight_grad, activation_grad, activation, weight, weight_grad_hist, activation_grad_hist, hidden_grad, gate,
- *            gain; a group without probes is left out. Which modules run in which order, and which outputs need a gradient, is learnt in the
+ *            gain, skip; a group without probes is left out. Which modules run in which order, and which outputs need a gradient, is learnt in the
  *            first step: the groups are declared when it ends and are fixed from then on. What the numbers mean is in
  *            the contract of the file format.
  * Axis:      probe: "h1.weight" (parameters) or "h1" (modules), in the order of first call; after them, in the order of
@@ -48,7 +48,7 @@
  *            others. Elements beyond a sample's own length have no gradient. Several calls pool.
  * Gates:     (gate) one probe per gate, layer and direction: of an LSTM "rnn.input_l0", "rnn.forget_l0",
  *            "rnn.output_l0_reverse", of a GRU "rnn.reset_l0" and "rnn.update_l0" (1: the state stays); a cell's names
- *            end without _l0. Their values y = σ(z) over units, batch and time, but those beyond a sample's own length:
+ *            end without _l0; of a Highway "hw.transform". Their values y = σ(z) over units, batch and time, but those beyond a sample's own length:
  *            openness = mean y, open_frac = share of y > 0.9, closed_frac = share of y < 0.1 (the thresholds of
  *            Karpathy, Johnson & Fei-Fei 2015, "Visualizing and understanding recurrent networks"), saturated_frac =
  *            share of φ' = (1 − y) y under 5 % of its maximum. A forward counts once, in the first backward that
@@ -57,10 +57,16 @@
  *            of all together). kind says what the leaf is: "weight" (‖Wᵀδ‖/‖δ‖), "activation" (‖φ'∘g‖/‖g‖),
  *            "normalisation" (its class is called …Norm…) or "other". Along a path without branches the product of the
  *            gains is the ratio of the norms at its ends; over the probes of one depth it is that of the layer,
- *            ‖dL/dx_{l-1}‖/‖dL/dx_l‖. NaN: where something else reads the same input as well, as at the fork of a skip
- *            connection, for then no gradient is the leaf's own; where the input is a leaf of the tape; where the output's
- *            gradient is 0. A leaf whose input needed no gradient in the first step (the first layer), or with a second
- *            output that needed one (RNN, LSTM, GRU), is absent.
+ *            ‖dL/dx_{l-1}‖/‖dL/dx_l‖. NaN: where something else reads the same input as well, as at a fork written by
+ *            hand (a Residual gives each way an input of its own), for then no gradient is the leaf's own; where the
+ *            input is a leaf of the tape; where the output's gradient is 0. A leaf whose input needed no gradient in the
+ *            first step (the first layer), or with a second output that needed one (RNN, LSTM, GRU), is absent.
+ * Skips:     (skip) one probe per Residual, DenseSkip and Highway ("res1", role "block"), and two per encoder layer
+ *            ("enc.self_attn", "enc.feed_forward"): of the gradient by the block's input what arrives by way of the skip
+ *            (through its shortcut, where it has one; of a Highway (1 − t) ⊙ dL/dy) and by way of the branch (of a
+ *            Highway through block and gate). skip_l2_norm, branch_l2_norm; branch_share = ‖g_branch‖²/(‖g_skip‖² +
+ *            ‖g_branch‖²), NaN where both are 0; cosine of the angle between the two, NaN where either is 0. Several
+ *            forwards pool, as if their gradients were one long vector. A block whose input needs no gradient is NaN.
  * Units:     (dead_frac, idle_frac) axis 1 of an output with 2, 4 or 5 axes, the last axis otherwise; samples are
  *            counted along axis 0. dead_frac: share of units whose slope was exactly 0 for at least the last 2000
  *            measured samples. slope_rms, saturated_frac, dead_frac, idle_frac: NaN but for element-wise activation
@@ -82,8 +88,7 @@ typedef struct sonde_probe sonde_probe;
 typedef enum sonde_probe_group {
     SONDE_PROBE_WEIGHT_GRAD, SONDE_PROBE_ACTIVATION_GRAD, SONDE_PROBE_ACTIVATION, SONDE_PROBE_WEIGHT,
     SONDE_PROBE_WEIGHT_GRAD_HIST, SONDE_PROBE_ACTIVATION_GRAD_HIST, SONDE_PROBE_HIDDEN_GRAD, SONDE_PROBE_GATE,
-    SONDE_PROBE_GAIN,
-    SONDE_PROBE_GROUP_COUNT
+    SONDE_PROBE_GAIN, SONDE_PROBE_SKIP, SONDE_PROBE_GROUP_COUNT
 } sonde_probe_group;
 const char *sonde_probe_group_name(sonde_probe_group group); /* "weight_grad", …: the group's name in the history */
 bool sonde_probe_group_parse(const char *name, sonde_probe_group *out);

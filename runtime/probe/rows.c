@@ -161,10 +161,23 @@ static void put_gate(const row *r, const probe_gate *slot)
     const sonde_gates *y = &slot->values;
     double n = (double)y->n;
     if (y->n == 0) return;
-    put_moment(r, GATE_OPENNESS, slot->place, y->sum / n);
-    put_moment(r, GATE_OPEN_FRAC, slot->place, (double)y->n_open / n);
-    put_moment(r, GATE_CLOSED_FRAC, slot->place, (double)y->n_closed / n);
-    put_moment(r, GATE_SATURATED_FRAC, slot->place, (double)y->n_saturated / n);
+    put_moment(r, GATE_OPENNESS, slot->site.place, y->sum / n);
+    put_moment(r, GATE_OPEN_FRAC, slot->site.place, (double)y->n_open / n);
+    put_moment(r, GATE_CLOSED_FRAC, slot->site.place, (double)y->n_closed / n);
+    put_moment(r, GATE_SATURATED_FRAC, slot->site.place, (double)y->n_saturated / n);
+}
+
+/* The share from the ratio of the norms, whose squares might leave the range. */
+static void put_skip(const row *r, probe_skip *slot)
+{
+    sonde_probe_skip_settle(slot);
+    if (!slot->arrived) return;
+    const double skip = slot->norms[0], branch = slot->norms[1];
+    const double ratio = branch > skip ? skip / branch : branch / skip, square = ratio * ratio;
+    put_moment(r, SKIP_BRANCH_SHARE, slot->site.place, (branch > skip ? 1 : square) / (1 + square));
+    put_moment(r, SKIP_COSINE, slot->site.place, skip > 0 && branch > 0 ? slot->cosine : (double)NAN);
+    put_norm(r, SKIP_L2, slot->site.place, skip);
+    put_norm(r, SKIP_BRANCH_L2, slot->site.place, branch);
 }
 
 static sonde_status put_network(const row *r, sonde_probe_group g, probe_network *network)
@@ -174,6 +187,8 @@ static sonde_status put_network(const row *r, sonde_probe_group g, probe_network
         for (int i = 0; i < network->n_hidden; i++) put_hidden(r, &network->hidden[i]);
     } else if (g == SONDE_PROBE_GATE) {
         for (int i = 0; i < network->n_gates; i++) put_gate(r, &network->gates[i]);
+    } else if (g == SONDE_PROBE_SKIP) {
+        for (int i = 0; i < network->n_skips; i++) put_skip(r, &network->skips[i]);
     } else if (SONDE_PROBE_BIT(g) & MODULE_GROUPS) {
         for (int i = 0; i < network->n_modules; i++) {
             probe_module *slot = network->sorted_modules[i];

@@ -167,7 +167,8 @@ static sonde_status read_tree(probe_network *network)
     point(network);
     SONDE_TRY(sonde_probe_effective_read(network));
     SONDE_TRY(sonde_probe_hidden_read(network));
-    return sonde_probe_gates_read(network);
+    SONDE_TRY(sonde_probe_gates_read(network));
+    return sonde_probe_skips_read(network);
 }
 
 sonde_status sonde_probe_network_new(probe_network **out, sonde_probe *probe, sonde_module *net,
@@ -217,6 +218,7 @@ void sonde_probe_network_free(probe_network *network)
     sonde_probe_effective_free(network);
     sonde_probe_hidden_free(network);
     sonde_probe_gates_free(network);
+    sonde_probe_skips_free(network);
     sonde_free(network->modules);
     sonde_free(network->parameters);
     sonde_free(network->sorted_modules);

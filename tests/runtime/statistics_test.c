@@ -272,6 +272,47 @@ static void slopes_and_units(void)
         }
 }
 
+static void angles(void)
+{
+    const size_t lengths[] = {1, 2, 31, 32, 33, 1000, 9999};
+    const double scales[] = {1, 1e-30, 1e30};
+    sonde_angle got;
+    for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++)
+        for (size_t s = 0; s < sizeof scales / sizeof *scales; s++)
+            for (int dtype = SONDE_FLOAT32; dtype <= SONDE_FLOAT64; dtype++) {
+                const size_t n = lengths[l];
+                const bool single = dtype == SONDE_FLOAT32;
+                const double near = single ? 1e-6 : 1e-12;
+                double aa = 0, bb = 0, ab = 0;
+                fill(0.3 * scales[s], scales[s]);
+                for (size_t i = 0; i < n; i++) {
+                    const double u = single ? (double)x32[1 + i] : x64[1 + i];
+                    const double v = single ? (double)x32[10003 + i] : x64[10003 + i];
+                    aa += u * u;
+                    bb += v * v;
+                    ab += u * v;
+                }
+                if (single) sonde_angle_kernel(&got, SONDE_FLOAT32, x32 + 1, x32 + 10003, n);
+                else sonde_angle_kernel(&got, SONDE_FLOAT64, x64 + 1, x64 + 10003, n);
+                CHECK_NEAR(got.norm_a, sqrt(aa), near);
+                CHECK_NEAR(got.norm_b, sqrt(bb), near);
+                CHECK(fabs(got.cosine - ab / sqrt(aa) / sqrt(bb)) < near);
+            }
+    const double huge[2] = {3e300, 4e300}, tiny[2] = {6e-310, 8e-310}, none[2] = {0, 0}, broken[2] = {1, INFINITY};
+    sonde_angle_kernel(&got, SONDE_FLOAT64, huge, tiny, 2);
+    CHECK_NEAR(got.norm_a, 5e300, 1e-12);
+    CHECK_NEAR(got.norm_b, 1e-309, 1e-12);
+    CHECK_NEAR(got.cosine, 1, 1e-12);
+    sonde_angle_kernel(&got, SONDE_FLOAT64, tiny, tiny, 2);
+    CHECK_NEAR(got.cosine, 1, 1e-12);
+    sonde_angle_kernel(&got, SONDE_FLOAT64, huge, none, 2);
+    CHECK(got.norm_b == 0 && isnan(got.cosine));
+    sonde_angle_kernel(&got, SONDE_FLOAT64, tiny, broken, 2);
+    CHECK(!isfinite(got.norm_b) && isnan(got.cosine));
+    sonde_angle_kernel(&got, SONDE_FLOAT32, none, none, 0);
+    CHECK(got.norm_a == 0 && isnan(got.cosine));
+}
+
 static void gates(void)
 {
     const int64_t shapes[][3] = {{1, 1, 1}, {3, 4, 20}, {5, 16, 16}, {2, 700, 901}, {20, 128, 640}, {0, 5, 5}};
@@ -365,6 +406,7 @@ int main(void)
     CHECK_RUN(histograms);
     CHECK_RUN(slopes_and_units);
     CHECK_RUN(gates);
+    CHECK_RUN(angles);
     CHECK_RUN(sample_cosine);
     CHECK_RUN(updates);
     CHECK_END();

@@ -86,6 +86,7 @@ format.groups = {
   gain = gains(),
   hidden_grad = through_time("length", ""),
   hidden_jacobian = through_time("", "lag"),
+  skip = probed("skip_l2_norm branch_l2_norm", "branch_share cosine", "", true),
   gate = probed("", "openness open_frac closed_frac saturated_frac", "", true),
   validation = {},
   events = {},
@@ -99,7 +100,7 @@ columns(format.groups.events, "integer", rows, "code")
 
 -- What the numbers of a column must lie between where they are measured; nil, nil: anything goes.
 function format.limits(name)
-  if name:find("_frac$") or name == "openness" then return 0, 1 end
+  if name:find("_frac$") or name == "openness" or name == "branch_share" then return 0, 1 end
   if name:find("l2_norm$") or name == "std" or name:find("^abs_") or name == "slope_rms" or name == "update_ratio"
     or name:find("_loss_scale$") or name == "gain" then
     return 0, math.huge
