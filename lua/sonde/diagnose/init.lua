@@ -3,6 +3,7 @@
 local chain = require "sonde.diagnose.chain"
 local explain = require "sonde.diagnose.explain"
 local fail = require "sonde.fail"
+local Latch = require "sonde.diagnose.latch"
 local statistics = require "sonde.diagnose.statistics"
 local suggest = require "sonde.suggest"
 local text = require "sonde.text"
@@ -53,13 +54,16 @@ end
 
 -- One row: { step =, metrics = { loss = … }, activation_grad = { l2_norm = { … } }, … }; what was not measured in it
 -- is absent.
+-- Returns true where it may change what is found: a condition began, or numbers ceased to be finite.
 function Diagnosis:feed(row)
+  local begun, finite = Latch.begun, not self.growth.overflow.step
   for _, depth in ipairs(self.depths) do depth:feed(row) end
   self.progress:feed(row) -- says whether the outputs fit, for those after it
   self.growth:feed(row)
   for _, detector in ipairs { "units", "updates" } do
     if self[detector] then self[detector]:feed(row) end
   end
+  return Latch.begun > begun or finite and self.growth.overflow.step ~= nil
 end
 
 local function append(list, more)
@@ -96,7 +100,8 @@ local function without_consequences(findings)
     local explained = (name == "slow_progress" and #findings > 1) or (name == "unbalanced_updates" and flow)
       or (name == "vanishing_gradient" and dead and underflowed)
       or (name == "vanishing_gradient" and saturated and not finding.from_the_start
-          and finding.since_step >= saturated.since_step)
+          and finding.since_step >= saturated.since_step
+          and finding.evidence.activation_decades <= finding.evidence.weight_decades)
       or (name == "dead_units" and finding.collapsed and vanishing and not underflowed)
       or (finding.brief and not harm)
     if not explained then kept[#kept + 1] = finding end

@@ -1,6 +1,6 @@
 -- A condition with hysteresis: it begins when a measure was at or above `on` for `hold` rows in a row, and dates from
 -- the first of them; it ends when the measure was below `off` for as many. A row without a measure changes nothing.
-local Latch = {}
+local Latch = { begun = 0 } -- begun: how often any condition began; who feeds many sees by it whether one did
 Latch.__index = Latch
 
 -- limits: { on =, off =, hold = } (hold: 3 rows)
@@ -14,6 +14,7 @@ local function begin(self)
   self.episodes[#self.episodes + 1] = { since = self.streak_from, row = from, held_before = self.active_rows }
   self.active_rows = self.active_rows + self.streak
   self.active, self.last_row, self.streak = true, self.rows, 0
+  Latch.begun = Latch.begun + 1
 end
 
 -- One row; value: the measure, the larger the worse, or nil. Returns true when the condition begins in this row.

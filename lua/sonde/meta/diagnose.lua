@@ -15,6 +15,7 @@ local Diagnosis = {}
 
 ---One row of measurements: group → variable → one number per probe. What was not measured is absent.
 ---@param row table `{ step =, metrics = { loss =, grad_norm = }, activation_grad = { l2_norm = { … } }, … }`
+---@return boolean news may a finding have begun?
 function Diagnosis:feed(row) end
 
 ---What is wrong now, the worst first; none: healthy. ended: no row will follow, so that what held for a quarter of the

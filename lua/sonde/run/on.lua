@@ -24,7 +24,7 @@ function Run:on(pathology, fn)
   return handle
 end
 
--- Judging costs more than listening to a row: at each of the first steps, later at every tenth.
+-- Judging costs more than listening to a row: where something began, and, for what ended or comes slowly, now and then.
 local function is_time(step) return step <= 20 or step % 10 == 0 end
 
 -- At the end of a step: feeds its row and tells who listens.
@@ -34,8 +34,8 @@ function Run:judge(step)
     self.live = Live.new(self.history)
     self.diagnosis, self.ill = diagnose.new(self.live.groups), {}
   end
-  self.diagnosis:feed(self.live:row(step))
-  if not is_time(step) then return end
+  local news = self.diagnosis:feed(self.live:row(step))
+  if not news and not is_time(step) then return end
   local ill = {}
   for _, finding in ipairs(self.diagnosis:findings()) do
     ill[finding.pathology] = true

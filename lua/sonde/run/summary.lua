@@ -70,7 +70,8 @@ function Summary:__tostring()
     }
   end
   return text.columns(lines, "llrlrr")
-    .. ("\nbars: L2 norm of each layer's weight gradient on a log scale, 1e%d to 1e%d"):format(scale.low, scale.high)
+    .. ("\nbars: L2 norm of each layer's weight gradient on a log scale, 1e%d to 1e%d\nweights never move where "
+      .. "rounding swallows their steps, or where no gradient comes (dead units)"):format(scale.low, scale.high)
 end
 
 return Summary

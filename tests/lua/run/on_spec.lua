@@ -26,7 +26,70 @@ local function train(activation, on)
   return ok, message
 end
 
+--- Trains h1..h6 with tanh or ReLU; `harm(net, optimizer)` before step 37. Returns the calls that listeners of all
+--- pathologies had, by name, and the diagnosis of the file.
+local function harmed_at_37(activation, harm)
+  local diagnose = require "sonde.diagnose"
+  local dir <close> = process.tempdir()
+  local calls = {}
+  sonde.run({
+    name = "harmed",
+    run = function(_, run)
+      local net = nn.Sequential {}
+      for i = 1, 6 do
+        local layer = nn.Linear(i == 1 and 10 or 32, 32)
+        nn.init.kaiming_normal_(layer.weight, { nonlinearity = activation == nn.ReLU and "relu" or "linear" })
+        net:add("h" .. i, layer):add("a" .. i, activation())
+      end
+      run:model(net:add("out", nn.Linear(32, 4)))
+      local opt = run:optimizer(optim.SGD(net:parameters(), { lr = 0.01 }))
+      run:probe(net)
+      for _, name in ipairs(diagnose.pathologies) do
+        run:on(name, function(finding)
+          calls[name] = calls[name] or { step = run.step, since = finding.since_step }
+        end)
+      end
+      local loss_fn, step = nn.CrossEntropyLoss(), 0
+      local blobs = data.blobs { n = 800, classes = 4, features = 10, seed = 6 }
+      for x, y in run:batches(data.tensors { blobs.inputs * 0.2, blobs.targets }, { batch_size = 100, steps = 90 }) do
+        step = step + 1
+        if step == 37 then sonde.no_grad(function() harm(net, opt) end) end
+        opt:zero_grad()
+        local loss = loss_fn(net(x), y)
+        loss:backward()
+        opt:step()
+        run:log { loss = loss:item() }
+      end
+    end,
+  }, { quiet = true, out = dir / "harmed.h5", seed = 2 })
+  return calls, assert(diagnose.file(dir / "harmed.h5"))
+end
+
+local harms = {
+  vanishing_gradient = { nn.Tanh, function(net)
+    for i = 1, 6 do net["h" .. i].weight:mul_(0.1) end
+  end },
+  exploding_gradient = { nn.ReLU, function(_, opt) opt.param_groups[1].lr = 1e4 end },
+  numeric_overflow = { nn.Tanh, function(net) net.h3.weight:mul_(math.huge) end },
+  dead_units = { nn.ReLU, function(net) net.h2.bias:fill_(-1000) end },
+  saturated_units = { nn.Tanh, function(net) net.h2.bias:fill_(50) end },
+}
+
 describe("run:on", function()
+  it("speaks within three steps of the harm, and dates it as the file's diagnosis does", function()
+    for name, harm in pairs(harms) do
+      local calls, report = harmed_at_37(harm[1], harm[2])
+      local call, named = calls[name], nil
+      for _, finding in ipairs(report.findings) do named = finding.pathology == name and finding or named end
+      assert.is_not_nil(call, name)
+      assert.is_not_nil(named, name)
+      assert.equal(named.since_step, call.since, name)
+      assert.is_true(call.since >= 37 and call.since <= 38, name)
+      local delay = name == "dead_units" and 23 or 3 -- dead: for 2000 samples, 20 steps of them
+      assert.is_true(call.step >= call.since and call.step <= call.since + delay, name .. " at " .. call.step)
+    end
+  end)
+
   it("calls once when the pathology begins, with the finding and the run", function()
     local calls = {}
     assert(train(nn.Sigmoid, function(run)
