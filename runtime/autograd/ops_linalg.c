@@ -36,6 +36,7 @@ static sonde_status solve_one(const solve_args *args, double *a, double *b, int6
 static sonde_status solve_forward(sonde_call *call)
 {
     const int64_t n = rows_of(call->in[0]), rights = columns_of(call->in[1]);
+    const bool triangular = ((const solve_args *)call->args)->triangular;
     matrix_walk w, right;
     SONDE_TRY(walk_open(&w, call->op->name, call->in[0], n * n));
     sonde_status status = walk_open(&right, call->op->name, call->in[1], n * rights);
@@ -46,7 +47,7 @@ static sonde_status solve_forward(sonde_call *call)
     for (int64_t i = 0; status == SONDE_OK && i < w.n; i++) {
         bool finite = walk_load(&w, w.room, i);
         finite = walk_load(&right, right.room, i) && finite;
-        if (finite)
+        if (finite || triangular) /* half of a triangular one is not read, so whatever it holds is no matter */
             status = walk_check(&w, i, solve_one(call->args, w.room, right.room, n, rights));
         else
             for (int64_t k = 0; k < n * rights; k++) right.room[k] = (double)NAN;

@@ -132,6 +132,16 @@ static void assign_named(lua_State *L, sonde_module *m, const char *name)
     }
 }
 
+/* m.training = flag: of m alone, where train() and eval() go through all below it. */
+static int assign_training(lua_State *L, sonde_module *m)
+{
+    if (!lua_isboolean(L, 3))
+        sonde_bind_raise(L, "cannot assign a %s to 'training' of %s: expected boolean", sonde_bind_type_name(L, 3),
+                         m->class->name);
+    m->training = lua_toboolean(L, 3);
+    return 0;
+}
+
 int sonde_bind_nn_newindex(lua_State *L)
 {
     sonde_module *m = sonde_bind_check_module(L, 1);
@@ -151,7 +161,7 @@ int sonde_bind_nn_newindex(lua_State *L)
     } else {
         const char *name = lua_tostring(L, 2);
         const sonde_parameter *p = find_parameter(m, name);
-        if (strcmp(name, "training") == 0) sonde_bind_raise(L, "'training' is set by train() and eval()");
+        if (strcmp(name, "training") == 0) return assign_training(L, m);
         if (p != NULL && p->is_computed)
             sonde_bind_raise(L, "'%s' of %s is made by a parametrisation: change the originals in parametrizations.%s, "
                              "or remove it first", name, m->class->name, name);

@@ -279,13 +279,12 @@ static sonde_status copy_values(sonde_module *to, const list *from)
     return SONDE_OK;
 }
 
-/* Each part in the mode of the layer's. */
-static sonde_status copy_modes(sonde_module *to, const sonde_module *from)
+/* Each module in the mode of the one it copies. */
+static void copy_modes(sonde_module *to, const sonde_module *from)
 {
-    for (int i = 0; i < to->n_children; i++)
-        SONDE_TRY(sonde_module_train(to->children[i].module, from->children[i].module->training));
     to->training = from->training;
-    return SONDE_OK;
+    for (int i = 0; i < to->n_children && i < from->n_children; i++)
+        copy_modes(to->children[i].module, from->children[i].module);
 }
 
 /* A layer of its own with the same options, weights (their dtype may have changed since it was made) and modes. */
@@ -310,12 +309,13 @@ static sonde_status copy_layer(sonde_module **out, sonde_module *layer)
     sonde_module_release(activation);
     SONDE_TRY(status);
     status = copy_values(copy, &theirs);
-    if (status == SONDE_OK) status = copy_modes(copy, layer);
-    if (status == SONDE_OK)
-        *out = copy;
-    else
+    if (status != SONDE_OK) {
         sonde_module_release(copy);
-    return status;
+        return status;
+    }
+    copy_modes(copy, layer);
+    *out = copy;
+    return SONDE_OK;
 }
 
 static sonde_status add_layers(sonde_module *m, sonde_module *layer, int64_t num_layers, sonde_module *norm)

@@ -191,6 +191,27 @@ describe("sonde.linalg's errors", function()
     end
   end)
 
+  it("do not come from the half of a triangular matrix that is not read", function()
+    for _, upper in ipairs { true, false } do
+      for _, unit in ipairs { true, false } do
+        local function solved(a)
+          a:requires_grad_()
+          local x = linalg.solve_triangular(a, sonde.ones(70, 2, F64), { upper = upper, unitriangular = unit })
+          x:sum():backward()
+          return x, a.grad
+        end
+        local a = (randn(70, 70) * 0.05 + 2 * eye(70)):detach()
+        local unread = sonde.ones(70, 70, F64)
+        unread = upper and unread:tril(unit and 0 or -1) or unread:triu(unit and 0 or 1)
+        local x, dx = solved(upper and a:triu() or a:tril())
+        local same_x, same_dx = solved(sonde.where(unread:gt(0), sonde.full({ 70, 70 }, 0 / 0, F64), a))
+        assert.is_true(x:equal(same_x) and dx:equal(same_dx))
+      end
+    end
+    local x = linalg.solve_triangular(sonde.tensor { { 1, 0 }, { 0 / 0, 1 } }, sonde.ones(2, 1), { upper = false })
+    assert.is_true(x[1][1]:item() == 1 and x[2][1]:item() ~= x[2][1]:item())
+  end)
+
   it("say that a complete QR of a tall matrix has no gradient", function()
     local q = linalg.qr(randn(4, 3), "complete")
     expect.error("has no gradient", function() q:sum():backward() end)

@@ -385,7 +385,7 @@ function nn.is_module(value) end
 ---A layer of one's own: `local MyLayer = nn.Module:extend("MyLayer")` with methods `init(...)` and `forward(x, ...)`;
 ---then `MyLayer(...)`. Fields that are modules or nn.Parameter register themselves in order of assignment.
 ---@class sonde.Module
----@field training boolean set by train and eval
+---@field training boolean its own mode; train and eval set those of all below it too
 ---@field super? table of a class: the one it extends
 ---@overload fun(...: sonde.Tensor): sonde.Tensor, ...
 local Module = {}

@@ -2,6 +2,7 @@
 local autograd = require "sonde.autograd"
 local core = require "sonde.core"
 local fail = require "sonde.fail"
+local keep_modes = require "sonde.nn.modes"
 local suggest = require "sonde.suggest"
 local weight_layers = require "sonde.nn.weight_layers"
 local init = core.nn.init
@@ -18,16 +19,6 @@ local function read_options(options)
     fail("nn.init.lsuv_: max_iters must be an integer of at least 1, got %s", most)
   end
   return std, tol, most, o.orthogonal ~= false, o.generator
-end
-
--- Evaluation mode until the returned value is closed; then every module is in its own mode again.
-local function evaluating(net)
-  local was = {}
-  for _, module in net:named_modules() do was[#was + 1] = { module, module.training } end
-  net:eval()
-  return setmetatable({}, { __close = function()
-    for _, entry in ipairs(was) do entry[1]:train(entry[2]) end -- parents first: train() goes down
-  end })
 end
 
 -- A hook for one layer: scales its weight until its output has the wanted variance, and hands that output on, so that
@@ -67,7 +58,8 @@ return function(net, x, options)
   local layers, handles, results = weight_layers.of(net), {}, {}
   if #layers == 0 then fail("nn.init.lsuv_: the network has no Linear layer and no convolution") end
   local report = {}
-  local _ <close> = evaluating(net)
+  local _ <close> = keep_modes(net)
+  net:eval()
   local _ <close> = setmetatable({}, { __close = function()
     for _, handle in ipairs(handles) do handle:remove() end
   end })

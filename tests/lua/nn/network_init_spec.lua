@@ -55,8 +55,15 @@ describe("nn.init.lsuv_", function()
   it("leaves modes, hooks, gradients and random streams as they were", function()
     local net, x = network(), sonde.randn(8, 2, 8, 8)
     net[3]:eval()
+    local shared = nn.Sequential { nn.Sequential { nn.Identity() } } -- two parents, in three modes
+    local first, second = nn.Sequential { shared }, nn.Sequential { shared }
+    net:add(first):add(second)
+    second:eval()
+    shared.training = true
     init.lsuv_(net, x, { orthogonal = false })
     assert.is_true(net[1].training and not net[3].training and net[5].training)
+    assert.is_true(first.training and not second.training)
+    assert.is_true(shared.training and not shared[1].training and not shared[1][1].training)
     assert.is_true(net[1].weight.requires_grad and net[1].weight.is_leaf and net[1].weight.grad == nil)
     local before = net[1].weight:clone()
     net(x * 10):sum():backward() -- no hook is left to scale anything
