@@ -125,6 +125,7 @@ typedef struct sonde_angle {
     double norm_a, norm_b, cosine;
 } sonde_angle;
 void sonde_angle_kernel(sonde_angle *out, sonde_dtype dtype, const void *a, const void *b, size_t n);
+double sonde_distance_kernel(sonde_dtype dtype, const void *a, const void *b, size_t n); /* ‖a − b‖₂; no overflow */
 
 /* ---- optimiser steps ------------------------------------------------------------------------------------ */
 

@@ -129,3 +129,8 @@ void sonde_angle_kernel(sonde_angle *out, sonde_dtype dtype, const void *a, cons
     *out = (sonde_angle){.norm_a = sqrt(sums[0]), .norm_b = sqrt(sums[1])};
     out->cosine = sums[2] / out->norm_a / out->norm_b;
 }
+
+double sonde_distance_kernel(sonde_dtype dtype, const void *a, const void *b, size_t n)
+{
+    return dtype == SONDE_FLOAT32 ? sonde_distance_f32(a, b, n) : sonde_distance_f64(a, b, n);
+}

@@ -223,9 +223,10 @@ static bool has_gradient(const sonde_optimizer *o)
 
 static bool is_observed(const sonde_optimizer *o)
 {
+    bool any = false; /* all are asked before they change */
     for (int i = 0; i < o->groups[0].n; i++)
-        if (sonde_optimizer_is_observed(o, o->groups[0].slots[i].parameter)) return true;
-    return false;
+        any |= sonde_optimizer_is_observed(o, o->groups[0].slots[i].parameter);
+    return any;
 }
 
 static sonde_status report(const work *k)

@@ -53,8 +53,9 @@ typedef sonde_status (*sonde_state_visitor)(void *context, int parameter, const 
 sonde_status sonde_optimizer_visit_state(sonde_optimizer *o, sonde_state_visitor visitor, void *context);
 sonde_status sonde_optimizer_set_state(sonde_optimizer *o, int parameter, const char *name, sonde_tensor *tensor);
 
-/* Steps may be observed. wants(parameter) asks per parameter whether this step's statistics are wanted; the struct is
- * the observer's own, and it unobserves before it dies, but never from inside `wants` or `updated`. */
+/* Steps may be observed. wants(parameter) asks per parameter whether this step's statistics are wanted: every observer
+ * before the parameter changes, and again before `updated`. The struct is the observer's own, and it unobserves before
+ * it dies, but never from inside `wants` or `updated`. */
 typedef struct sonde_optim_observer {
     void *context;
     bool (*wants)(void *context, const sonde_tensor *parameter);                                  /* NULL: all */

@@ -77,9 +77,9 @@ static bool wanted(const sonde_optim_observer *observer, const sonde_tensor *par
 
 bool sonde_optimizer_is_observed(const sonde_optimizer *o, const sonde_tensor *parameter)
 {
-    for (const sonde_optim_observer *at = o->observers; at; at = at->next)
-        if (wanted(at, parameter)) return true;
-    return false;
+    bool any = false;
+    for (const sonde_optim_observer *at = o->observers; at; at = at->next) any |= wanted(at, parameter);
+    return any;
 }
 
 void sonde_optimizer_report(const sonde_optimizer *o, const sonde_tensor *parameter, const sonde_update_stats *stats)

@@ -28,6 +28,7 @@ void sonde_probe_measure_gradient(probe_parameter *parameter, const sonde_tensor
     if (wants_group(network, SONDE_PROBE_WEIGHT_GRAD)) {
         sonde_moments_kernel(&parameter->gradient, gradient->dtype, data, n);
     }
+    if (network->compares || network->keeps) sonde_probe_drift_gradient(parameter, gradient->dtype, data, n);
     if (network->histograms && wants_group(network, SONDE_PROBE_WEIGHT_GRAD_HIST)) {
         take_histogram(parameter, gradient->dtype, data, n);
     }

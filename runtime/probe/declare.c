@@ -6,7 +6,7 @@
 
 static const char *const group_names[SONDE_PROBE_GROUP_COUNT] = {
     "weight_grad", "activation_grad", "activation", "weight", "weight_grad_hist", "activation_grad_hist",
-    "hidden_grad", "gate", "gain", "skip",
+    "hidden_grad", "gate", "gain", "skip", "weight_drift",
 };
 
 const char *sonde_probe_group_name(sonde_probe_group group)
@@ -108,6 +108,12 @@ static const column skip_columns[] = {
     [SKIP_BRANCH_L2] = {NORM, "branch_l2_norm", "L2 norm of the gradient through the branch"},
 };
 
+static const column drift_columns[] = {
+    [DRIFT_COSINE] = {MOMENT, "grad_cosine", "cosine between the gradient and that of the measured step before"},
+    [DRIFT_DISTANCE] = {NORM, "init_distance", "L2 norm of the weight before the step less the initial one"},
+    [DRIFT_RATIO] = {MOMENT, "init_distance_ratio", "init_distance over the norm of the initial weight"},
+};
+
 #define COLUMNS(list) {list, sizeof list / sizeof *list}
 static const struct {
     const column *list;
@@ -123,6 +129,7 @@ static const struct {
     [SONDE_PROBE_GATE] = COLUMNS(gate_columns),
     [SONDE_PROBE_GAIN] = COLUMNS(gain_columns),
     [SONDE_PROBE_SKIP] = COLUMNS(skip_columns),
+    [SONDE_PROBE_WEIGHT_DRIFT] = COLUMNS(drift_columns),
 };
 
 static sonde_status declare_columns(sonde_probe *probe, sonde_probe_group g, int probe_axis)

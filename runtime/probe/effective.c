@@ -73,6 +73,7 @@ void sonde_probe_effective_free(probe_network *network)
         sonde_tensor_release(slot->sum);
         sonde_free(slot->weight.name);
         sonde_free(slot->weight.histogram);
+        sonde_probe_drift_free(&slot->weight);
     }
     sonde_free(network->effective);
 }

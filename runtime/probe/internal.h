@@ -77,10 +77,18 @@ struct probe_module {
     sonde_handle *watch;           /* of forwards; in the first step also of what only has a place in the order */
 } __attribute__((aligned(64)));
 
+/* Elements kept to be compared with; data NULL: none. Of a gradient: whose step. */
+typedef struct probe_copy {
+    void *data;
+    size_t n;
+    sonde_dtype dtype;
+    int64_t step;
+} probe_copy;
+
 typedef struct probe_parameter {
     struct probe_network *network;
     sonde_tensor *tensor;          /* retained */
-    bool has_gradient, has_update, has_histogram; /* in the open step */
+    bool has_gradient, has_update, has_histogram, has_distance; /* in the open step */
     /* what was measured last and when, to see whether it is still in .grad */
     uint32_t measured_version;
     const sonde_tensor *measured;  /* compared first, never followed if it is not */
@@ -89,6 +97,11 @@ typedef struct probe_parameter {
     sonde_histogram *histogram;    /* of the open step */
     sonde_moments gradient;        /* of the open step */
     sonde_update_stats update;     /* of the open step */
+    double cosine;                 /* of the gradient of cosine_step and the one measured before */
+    int64_t cosine_step;
+    double init_distance, initial_norm;
+    probe_copy initial;            /* the weights before the first step of an optimiser */
+    probe_copy kept[2];            /* the newest gradient kept; the one before, where the open step needs both */
     probe_module *owner;
     struct probe_parameter *same;  /* a ring: where several networks have this tensor, the next one's slot */
     bool is_again;                 /* an earlier network has it */
@@ -161,6 +174,7 @@ typedef struct probe_network {
     unsigned what;
     int64_t every, hist_every;
     int n_modules, n_parameters, n_unwatched;
+    int n_initial;                 /* parameters whose initial weights are kept */
     probe_module *modules;         /* [0] is the network's input, then the tree */
     probe_parameter *parameters;
     probe_module **sorted_modules; /* in forward order once the groups are declared */
@@ -179,6 +193,7 @@ typedef struct probe_network {
     int64_t n_called;
     int first_place[SONDE_PROBE_GROUP_COUNT]; /* of its probes along each axis; there they lie in sorted order */
     bool measuring, histograms;    /* in the open step */
+    bool compares, keeps;          /* in the open step, with earlier ones; for the next measured step */
     bool fixed, sampled;           /* measured on samples of its own; … in the open step already */
     bool names_input;              /* its input may be the probe "input" */
     bool in_forward;               /* of the root */
@@ -203,6 +218,7 @@ enum { ACTIVATION_MEAN, ACTIVATION_STD, ACTIVATION_L2, ACTIVATION_ABS_MAX, ACTIV
        ACTIVATION_SATURATED_FRAC, ACTIVATION_DEAD_FRAC, ACTIVATION_IDLE_FRAC, ACTIVATION_SAMPLE_COSINE,
        ACTIVATION_N_NONFINITE };
 enum { WEIGHT_L2, WEIGHT_UPDATE_L2, WEIGHT_UPDATE_RATIO, WEIGHT_UNCHANGED_FRAC };
+enum { DRIFT_COSINE, DRIFT_DISTANCE, DRIFT_RATIO };
 enum { GAIN_GAIN };
 enum { HIDDEN_L2, HIDDEN_LENGTH, HIDDEN_CELL_L2 };
 enum { SKIP_BRANCH_SHARE, SKIP_COSINE, SKIP_L2, SKIP_BRANCH_L2 };
@@ -223,7 +239,7 @@ typedef struct probe_table {       /* one group of the history */
 
 struct sonde_probe {
     int refs;                      /* the owner's, and one per watcher on a gradient */
-    bool closed, declared;
+    bool closed, declared, resumed; /* resumed: the weights of the beginning were not seen */
     sonde_history *history;        /* borrowed */
     sonde_dtype dtype;             /* of the moments, once declared */
     int64_t step, last_step;       /* the open one; the expected last one, 0: unknown */
@@ -247,7 +263,8 @@ struct sonde_probe {
 
 #define MODULE_GROUPS (SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION_GRAD) | SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION) | \
                        SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION_GRAD_HIST) | SONDE_PROBE_BIT(SONDE_PROBE_GAIN))
-#define WEIGHT_GRAD_GROUPS (SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT_GRAD) | SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT_GRAD_HIST))
+#define WEIGHT_GRAD_GROUPS (SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT_GRAD) | SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT_GRAD_HIST) | \
+                            SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT_DRIFT))
 #define PARAMETER_GROUPS (WEIGHT_GRAD_GROUPS | SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT))
 #define HISTOGRAM_GROUPS (SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT_GRAD_HIST) | \
                           SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION_GRAD_HIST))
@@ -331,6 +348,12 @@ sonde_status sonde_probe_skips_watch(probe_network *network);
 void sonde_probe_skips_unwatch(probe_network *network);
 void sonde_probe_skips_open(probe_network *network); /* a step */
 void sonde_probe_skip_settle(probe_skip *slot); /* no more will come: norms and cosine are whole */
+
+/* drift.c: comparisons with earlier steps */
+void sonde_probe_drift_open(probe_network *network); /* a step */
+void sonde_probe_drift_gradient(probe_parameter *parameter, sonde_dtype dtype, const void *x, size_t n);
+void sonde_probe_drift_weights(probe_parameter *parameter, const sonde_tensor *w);
+void sonde_probe_drift_free(probe_parameter *parameter);
 
 /* effective.c: weights made by parametrisations */
 sonde_status sonde_probe_effective_read(probe_network *network);

@@ -19,13 +19,26 @@ static bool listens(const probe_network *network)
     return network->measuring && wants_group(network, SONDE_PROBE_WEIGHT);
 }
 
+/* To compare them, or because some have not been seen yet. */
+static bool needs_weights(const probe_network *network)
+{
+    if (!network->measuring || !wants_group(network, SONDE_PROBE_WEIGHT_DRIFT)) return false;
+    return network->compares || network->n_initial < network->n_parameters;
+}
+
 static bool wants(void *context, const sonde_tensor *tensor)
 {
     const sonde_probe *probe = ((probe_optimizer *)context)->probe;
+    bool any = false;
     for (int i = 0; i < probe->n_networks; i++) {
-        if (listens(probe->networks[i]) && find(probe->networks[i], tensor)) return true;
+        probe_network *network = probe->networks[i];
+        const bool drifts = needs_weights(network), listening = listens(network);
+        probe_parameter *parameter = drifts || listening ? find(network, tensor) : NULL;
+        if (!parameter) continue;
+        if (drifts) sonde_probe_drift_weights(parameter, tensor);
+        any |= listening;
     }
-    return false;
+    return any;
 }
 
 static void updated(void *context, const sonde_tensor *tensor, const sonde_update_stats *stats)

@@ -29,6 +29,7 @@ sonde_status sonde_probe_new(sonde_probe **out, sonde_history *history, int64_t 
     probe->refs = 1;
     probe->history = history;
     probe->step = first_step;
+    probe->resumed = first_step > 1;
     probe->observer = (sonde_autograd_observer){.context = probe, .backward_begin = sonde_probe_backward_begin,
                                                 .backward_end = sonde_probe_backward_end};
     sonde_autograd_observe(&probe->observer);
@@ -94,6 +95,7 @@ static void open_step(probe_network *network)
     network->sampled = false;
     network->measuring = is_measured(network, step);
     network->histograms = has_histograms(network, step);
+    sonde_probe_drift_open(network);
     if (!network->measuring) return;
     sonde_probe_effective_open(network);
     sonde_probe_hidden_open(network);
@@ -105,7 +107,8 @@ static void open_step(probe_network *network)
     }
     for (int i = 0; i < network->n_parameters; i++) {
         probe_parameter *parameter = &network->parameters[i];
-        parameter->has_gradient = parameter->has_update = parameter->has_histogram = false;
+        parameter->has_gradient = parameter->has_update = false;
+        parameter->has_histogram = parameter->has_distance = false;
     }
 }
 
@@ -121,6 +124,7 @@ void sonde_probe_expect_end(sonde_probe *probe, int64_t last_step)
         probe_network *network = probe->networks[i];
         if (network->measuring != is_measured(network, probe->step)) open_step(network);
         network->histograms = has_histograms(network, probe->step);
+        sonde_probe_drift_open(network);
     }
 }
 

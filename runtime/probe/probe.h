@@ -5,9 +5,9 @@
  *            data is in cache, and when a step ends fills one row of every group. It changes nothing: with and without
  *            it a training run has the same bits.
  * Groups:    weight_grad, activation_grad, activation, weight, weight_grad_hist, activation_grad_hist, hidden_grad, gate,
- *            gain, skip; a group without probes is left out. Which modules run in which order, and which outputs need a gradient, is learnt in the
- *            first step: the groups are declared when it ends and are fixed from then on. What the numbers mean is in
- *            the contract of the file format.
+ *            gain, skip, weight_drift; a group without probes is left out. Which modules run in which order, and which
+ *            outputs need a gradient, is learnt in the first step: the groups are declared when it ends and are fixed
+ *            from then on. What the numbers mean is in the contract of the file format.
  * Axis:      probe: "h1.weight" (parameters) or "h1" (modules), in the order of first call; after them, in the order of
  *            the tree, what was not called in the first step. A network attached with a name has "name." before each. A
  *            network that is itself a leaf is called by its name, else by its class ("Linear"). Further coordinates:
@@ -33,6 +33,11 @@
  * Weights:   a gradient is p.grad when the step's last backward has returned. Not measured: a parameter that no
  *            backward of the step reached, or whose gradient was cleared before the last one ended. /weight tells of
  *            the last optimiser step in the row.
+ * Drift:     (weight_drift) grad_cosine: the cosine between a gradient and that of the measured step before it; NaN if
+ *            there is none or either is 0. init_distance: ‖w − w₀‖₂, w before the row's first step of an optimiser and
+ *            w₀ before the first one seen; init_distance_ratio: over ‖w₀‖, NaN where that is 0. Both read copies as
+ *            large as the parameter, so it has rows of its own: of the steps that would have histograms the first ten,
+ *            then every tenth, and the last step. After a resume w₀ is gone: NaN.
  * Precision: (both histogram groups) for float16, bfloat16, float8_e4m3 and float8_e5m2, of the finite elements that are
  *            not 0: the share that would round to 0 (<format>_underflow_frac: to nearest even, subnormals kept, so all
  *            up to half of the smallest subnormal); the loss scale that would save them (<format>_loss_scale: the
@@ -88,7 +93,8 @@ typedef struct sonde_probe sonde_probe;
 typedef enum sonde_probe_group {
     SONDE_PROBE_WEIGHT_GRAD, SONDE_PROBE_ACTIVATION_GRAD, SONDE_PROBE_ACTIVATION, SONDE_PROBE_WEIGHT,
     SONDE_PROBE_WEIGHT_GRAD_HIST, SONDE_PROBE_ACTIVATION_GRAD_HIST, SONDE_PROBE_HIDDEN_GRAD, SONDE_PROBE_GATE,
-    SONDE_PROBE_GAIN, SONDE_PROBE_SKIP, SONDE_PROBE_GROUP_COUNT
+    SONDE_PROBE_GAIN, SONDE_PROBE_SKIP, SONDE_PROBE_WEIGHT_DRIFT,
+    SONDE_PROBE_GROUP_COUNT
 } sonde_probe_group;
 const char *sonde_probe_group_name(sonde_probe_group group); /* "weight_grad", …: the group's name in the history */
 bool sonde_probe_group_parse(const char *name, sonde_probe_group *out);

@@ -104,6 +104,18 @@ static void put_underflow(const row *r, int place, const sonde_histogram *h)
     }
 }
 
+static void put_drift(const row *r, int place, const probe_parameter *slot)
+{
+    const double norm = slot->initial_norm;
+    if (!slot->network->compares) return;
+    if (slot->has_gradient && slot->cosine_step == slot->network->probe->step) {
+        put_moment(r, DRIFT_COSINE, place, slot->cosine);
+    }
+    if (!slot->has_distance) return;
+    put_norm(r, DRIFT_DISTANCE, place, slot->init_distance);
+    put_moment(r, DRIFT_RATIO, place, norm != 0 ? slot->init_distance / norm : (double)NAN);
+}
+
 static void put_histogram(const row *r, int place, const sonde_histogram *h)
 {
     uint32_t *counts = r->cells[HISTOGRAM_COUNTS];
@@ -134,6 +146,7 @@ static void put_parameter(const row *r, sonde_probe_group g, int place, const pr
 {
     if (g == SONDE_PROBE_WEIGHT_GRAD && slot->has_gradient) put_moments(r, place, &slot->gradient);
     if (g == SONDE_PROBE_WEIGHT && slot->has_update) put_update(r, place, &slot->update);
+    if (g == SONDE_PROBE_WEIGHT_DRIFT) put_drift(r, place, slot);
     if (g == SONDE_PROBE_WEIGHT_GRAD_HIST && slot->has_histogram) put_histogram(r, place, slot->histogram);
 }
 
@@ -231,7 +244,9 @@ static bool has_row(const sonde_probe *probe, sonde_probe_group g)
     if (!probe->tables[g].group) return false;
     for (int i = 0; i < probe->n_networks; i++) {
         const probe_network *network = probe->networks[i];
-        bool is_due = SONDE_PROBE_BIT(g) & HISTOGRAM_GROUPS ? network->histograms : network->measuring;
+        bool is_due = SONDE_PROBE_BIT(g) & HISTOGRAM_GROUPS ? network->histograms
+                      : g == SONDE_PROBE_WEIGHT_DRIFT       ? network->compares
+                                                            : network->measuring;
         if (wants_group(network, g) && is_due) return true;
     }
     return false;

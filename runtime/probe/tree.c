@@ -213,6 +213,7 @@ void sonde_probe_network_free(probe_network *network)
     for (int i = 0; network->modules && i < network->n_modules; i++) free_module(&network->modules[i]);
     for (int i = 0; network->parameters && i < network->n_parameters; i++) {
         sonde_tensor_release(network->parameters[i].tensor);
+        sonde_probe_drift_free(&network->parameters[i]);
         sonde_free(network->parameters[i].name);
     }
     sonde_probe_effective_free(network);

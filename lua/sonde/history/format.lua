@@ -84,6 +84,7 @@ format.groups = {
   weight_grad_hist = histogram(),
   activation_grad_hist = histogram(),
   gain = gains(),
+  weight_drift = probed("init_distance", "grad_cosine init_distance_ratio", ""),
   hidden_grad = through_time("length", ""),
   hidden_jacobian = through_time("", "lag"),
   skip = probed("skip_l2_norm branch_l2_norm", "branch_share cosine", "", true),
@@ -101,8 +102,9 @@ columns(format.groups.events, "integer", rows, "code")
 -- What the numbers of a column must lie between where they are measured; nil, nil: anything goes.
 function format.limits(name)
   if name:find("_frac$") or name == "openness" or name == "branch_share" then return 0, 1 end
+  if name == "grad_cosine" then return -1, 1 end
   if name:find("l2_norm$") or name == "std" or name:find("^abs_") or name == "slope_rms" or name == "update_ratio"
-    or name:find("_loss_scale$") or name == "gain" then
+    or name:find("_loss_scale$") or name == "gain" or name:find("^init_distance") then
     return 0, math.huge
   end
 end

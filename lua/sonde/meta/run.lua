@@ -73,7 +73,7 @@ function Run:optimizer(optimizer) end
 ---@field every? integer|sonde.Schedule
 ---@field hist_every? integer  of each so many steps the first one measured has histograms, and the last step (10)
 ---Groups of the file: weight_grad, activation_grad, activation, weight, weight_grad_hist, activation_grad_hist,
----hidden_grad, gate, gain, skip (all).
+---hidden_grad, gate, gain, skip, weight_drift (all).
 ---Costly measures only by name, each with options and a schedule of its own if wanted:
 ---{ "weight_grad", "gradient_noise", hessian = { every = 50 } }. See sonde.Measures.
 ---@field what? (string[]|sonde.Measures)

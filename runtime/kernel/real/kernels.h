@@ -25,6 +25,7 @@
     bool sonde_products_##suffix(double out[3], const real *a, const real *b, size_t n);                               \
     /* Σ (unit_a a)·(unit_b b), every term in double */                                                                \
     double sonde_dot_##suffix(const real *a, double unit_a, const real *b, double unit_b, size_t n);                   \
+    double sonde_distance_##suffix(const real *a, const real *b, size_t n);                                            \
     void sonde_sgd_##suffix(real *w, real *buffer, const real *g, size_t n, const sonde_sgd_args *args,                \
                             sonde_update_stats *stats);                                                                \
     void sonde_adam_##suffix(real *w, real *m, real *v, real *v_max, const real *g, size_t n,                          \

@@ -1,4 +1,4 @@
-/* Products of two vectors. */
+/* Two vectors side by side: their products and their distance. */
 #include "kernel/real/kernels.h"
 #include "kernel/real/wide.h"
 
@@ -39,4 +39,35 @@ double REAL_NAME(sonde_dot)(const real *a, double unit_a, const real *b, double 
     for (; n - i >= WIDE; i += WIDE) sum += (load_wide(a + i) * unit_a) * (load_wide(b + i) * unit_b);
     for (; i < n; i++) rest += ((double)a[i] * unit_a) * ((double)b[i] * unit_b);
     return fold(&sum) + rest;
+}
+
+/* Σ ((a - b) scale)² */
+static double sum_of_squares(const real *a, const real *b, size_t n, double scale)
+{
+    wide even = {0}, odd = {0};
+    size_t i = 0;
+    for (; i + 2 * WIDE <= n; i += 2 * WIDE) {
+        wide d = (load_wide(a + i) - load_wide(b + i)) * scale;
+        wide e = (load_wide(a + i + WIDE) - load_wide(b + i + WIDE)) * scale;
+        even += d * d;
+        odd += e * e;
+    }
+    wide sum = even + odd;
+    double rest = 0;
+    for (; i < n; i++) {
+        double d = ((double)a[i] - (double)b[i]) * scale;
+        rest += d * d;
+    }
+    return fold(&sum) + rest;
+}
+
+double REAL_NAME(sonde_distance)(const real *a, const real *b, size_t n)
+{
+    double sum = sum_of_squares(a, b, n, 1), most = 0;
+    if (SONDE_REAL == 32 || isnan(sum) || (sum >= 0x1p-900 && sum <= 0x1p900)) return sqrt(sum);
+    for (size_t i = 0; i < n; i++) most = fmax(most, fabs((double)a[i] - (double)b[i]));
+    if (most == 0 || isinf(most)) return most;
+    int exponent = ilogb(most);
+    double scale = scalbn(1, exponent < -1000 ? 1000 : -exponent); /* it must be finite */
+    return sqrt(sum_of_squares(a, b, n, scale)) / scale;
 }
