@@ -66,11 +66,17 @@ typedef struct sonde_hidden_grad {
     const void *gates;      /* [batch, gates_width] */
     int64_t gates_width;
     const int64_t *lengths; /* [batch]; NULL: everyone's is `steps` */
+    const void *walk;       /* for sonde_hidden_jacobian */
 } sonde_hidden_grad;
 typedef sonde_status (*sonde_hidden_watcher)(void *context, const sonde_hidden_grad *gradient);
 /* Told at every step of every backward through the operator that made y (EARG if none did), from the last step taken to
  * the first; dies with the graph. out may be NULL. */
 sonde_status sonde_watch_hidden_grad(sonde_tensor *y, sonde_hidden_watcher watcher, void *context,
                                      void (*free_context)(void *), sonde_handle **out);
+/* For a watcher, of what it is being shown. v [batch, hidden]: a vector for each sample. Shows `watcher` vᵀ ∂h_T/∂h_t,
+ * and of an LSTM vᵀ ∂h_T/∂c_t, for every t from T, where each sequence ends, to its beginning: the derivatives within
+ * the recurrence alone, a mask included and unclipped. ENOMEM, and what the watcher returns, which ends it. */
+sonde_status sonde_hidden_jacobian(const sonde_hidden_grad *shown, const void *v, sonde_hidden_watcher watcher,
+                                   void *context);
 
 #endif

@@ -10,6 +10,16 @@
 
 /* ---- trimming ------------------------------------------------------------------------------------------ */
 
+/* Does it number an axis other than the rows, from its end? */
+static bool is_countdown(hid_t dataset)
+{
+    char path[256] = "";
+    scoped hid_t scale = h5_first_scale(dataset, 0);
+    if (scale < 0 || H5Iget_name(scale, path, sizeof path) <= 0) return false;
+    const char *name = strrchr(path, '/');
+    return strcmp(name ? name + 1 : path, "step") != 0;
+}
+
 /* Opens a dataset that grows along its first axis, the rows: its shape. < 0 for any other, and for the numbers of
  * another axis that grows. */
 static hid_t open_growing(hid_t group, const char *name, int *ndim, hsize_t *shape)
@@ -20,7 +30,9 @@ static hid_t open_growing(hid_t group, const char *name, int *ndim, hsize_t *sha
     scoped hid_t space = dataset < 0 ? dataset : H5Dget_space(dataset);
     if (space < 0 || (*ndim = H5Sget_simple_extent_ndims(space)) < 1 || *ndim > SONDE_H5_DIMS) return H5I_INVALID_HID;
     H5Sget_simple_extent_dims(space, shape, most);
-    if (most[0] != H5S_UNLIMITED || (strcmp(name, "step") && H5DSis_scale(dataset) > 0)) return H5I_INVALID_HID;
+    if (most[0] != H5S_UNLIMITED) return H5I_INVALID_HID;
+    if (strcmp(name, "step") && (H5DSis_scale(dataset) > 0 || (*ndim == 1 && is_countdown(dataset))))
+        return H5I_INVALID_HID;
     hid_t found = dataset;
     dataset = H5I_INVALID_HID;
     return found;
@@ -147,6 +159,22 @@ static sonde_status even_out(hid_t dataset, int ndim, hsize_t *shape)
     return SONDE_OK;
 }
 
+/* What counts an axis that grows from its end, as long as the axis is now. */
+static sonde_status number_again(hid_t dataset)
+{
+    hsize_t now = 0, most = 0, length = 0;
+    scoped hid_t space = dataset < 0 ? dataset : H5Dget_space(dataset);
+    if (space < 0 || H5Sget_simple_extent_ndims(space) != 1 || H5DSis_scale(dataset) > 0) return SONDE_OK;
+    H5Sget_simple_extent_dims(space, &now, &most);
+    if (most != H5S_UNLIMITED || !is_countdown(dataset)) return SONDE_OK;
+    scoped hid_t scale = h5_first_scale(dataset, 0);
+    scoped hid_t extent = scale < 0 ? scale : H5Dget_space(scale);
+    if (extent < 0 || H5Sget_simple_extent_dims(extent, &length, NULL) != 1 || length == 0)
+        return h5_fail(SONDE_EFORMAT, "an axis is damaged");
+    if (h5_count_down(dataset, (int64_t)length) != SONDE_OK) return h5_fail(SONDE_EFORMAT, "an axis is damaged");
+    return SONDE_OK;
+}
+
 /* Twice, for a variable may have made an axis longer after another one was seen. */
 static sonde_status even_out_group(hid_t group, const sonde_h5_value *names)
 {
@@ -155,6 +183,12 @@ static sonde_status even_out_group(hid_t group, const sonde_h5_value *names)
     for (int64_t i = 0; i < 2 * names->shape[0]; i++) {
         scoped hid_t dataset = open_growing(group, ((char **)names->data)[i % names->shape[0]], &ndim, shape);
         if (dataset >= 0 && ndim > 1) SONDE_TRY(even_out(dataset, ndim, shape));
+    }
+    for (int64_t i = 0; i < names->shape[0]; i++) {
+        const char *name = ((char **)names->data)[i];
+        if (h5_kind(group, name) != SONDE_H5_DATASET) continue;
+        scoped hid_t dataset = H5Dopen2(group, name, H5P_DEFAULT);
+        SONDE_TRY(number_again(dataset));
     }
     return SONDE_OK;
 }

@@ -95,6 +95,7 @@ typedef struct h5_table {
     const sonde_group *group;
     hid_t step, *variables; /* open datasets */
     hid_t *scales;          /* of the axes that grow; H5I_INVALID_HID for others */
+    hid_t *countdowns;      /* of those that have one */
     int64_t *lengths;       /* of the axes on file */
     int64_t written;        /* rows on file */
 } h5_table;
@@ -104,6 +105,7 @@ sonde_status h5_table_create(h5_table *table, hid_t file, const sonde_group *gro
 sonde_status h5_table_append(h5_table *table, const sonde_record_run *run);
 /* Makes a counting axis longer: from + 1 .. to follow. */
 sonde_status h5_extend_counting(hid_t scale, int64_t from, int64_t to);
+sonde_status h5_count_down(hid_t countdown, int64_t length); /* numbers it anew: length - 1 .. 0 */
 void h5_table_close(h5_table *table);
 void h5_table_forget(h5_table *table); /* without touching the file */
 

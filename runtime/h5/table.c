@@ -82,10 +82,11 @@ static hid_t create_variable(hid_t parent, const sonde_group *group, const sonde
 
 /* ---- coordinates --------------------------------------------------------------------------------------- */
 
-/* The first coordinate of an axis is its scale; the others hang on it. out: the scale, left open. */
-static sonde_status create_axis(hid_t parent, const sonde_record_axis *axis, hid_t *scale)
+/* The first coordinate of an axis is its scale; the others hang on it. out: the scale and, where the axis grows, the
+ * second, left open. */
+static sonde_status create_axis(hid_t parent, const sonde_record_axis *axis, hid_t *scale, hid_t *countdown)
 {
-    *scale = H5I_INVALID_HID;
+    *scale = *countdown = H5I_INVALID_HID;
     for (int i = 0; i < axis->n_coordinates; i++) {
         const sonde_record_coordinate *c = &axis->coordinates[i];
         hsize_t n = (hsize_t)axis->length, most = axis->grows ? H5S_UNLIMITED : n, chunk = 1024;
@@ -105,10 +106,9 @@ static sonde_status create_axis(hid_t parent, const sonde_record_axis *axis, hid
         if (done < 0) return h5_fail(SONDE_EIO, "coordinate '%s' cannot be written", c->name);
         if (*c->long_name) SONDE_TRY(h5_set_text(dataset, "long_name", c->long_name));
         if (*c->units) SONDE_TRY(h5_set_text(dataset, "units", c->units));
-        if (i == 0) {
-            *scale = dataset;
-            dataset = H5I_INVALID_HID;
-        }
+        if (i > 0 && !axis->grows) continue;
+        *(i == 0 ? scale : countdown) = dataset;
+        dataset = H5I_INVALID_HID;
     }
     return SONDE_OK;
 }
@@ -184,7 +184,7 @@ static sonde_status create_columns(h5_table *table, hid_t parent)
     /* In the order a reader should see: step, its other labels, the axes, then the numbers. */
     for (int pass = 0; pass < 2; pass++) {
         for (int a = 0; pass == 1 && a < sonde_group_n_axes(group); a++)
-            SONDE_TRY(create_axis(parent, sonde_group_axis_at(group, a), &scales[a]));
+            SONDE_TRY(create_axis(parent, sonde_group_axis_at(group, a), &scales[a], &table->countdowns[a]));
         for (int i = 0; i < sonde_group_n_variables(group); i++) {
             const sonde_record_variable *v = sonde_group_variable_at(group, i);
             if (v->is_coordinate != (pass == 0)) continue;
@@ -205,10 +205,12 @@ static sonde_status allocate(h5_table *table)
     int n = sonde_group_n_variables(table->group), n_axes = sonde_group_n_axes(table->group);
     table->variables = sonde_alloc((size_t)(n + 1) * sizeof(hid_t));
     table->scales = sonde_alloc((size_t)(n_axes + 1) * sizeof(hid_t));
+    table->countdowns = sonde_alloc((size_t)(n_axes + 1) * sizeof(hid_t));
     table->lengths = sonde_alloc((size_t)(n_axes + 1) * sizeof *table->lengths);
     for (int i = 0; table->variables && i < n; i++) table->variables[i] = H5I_INVALID_HID;
     for (int a = 0; table->scales && a < n_axes; a++) table->scales[a] = H5I_INVALID_HID;
-    if (!table->variables || !table->scales || !table->lengths) return SONDE_ENOMEM;
+    for (int a = 0; table->countdowns && a < n_axes; a++) table->countdowns[a] = H5I_INVALID_HID;
+    if (!table->variables || !table->scales || !table->countdowns || !table->lengths) return SONDE_ENOMEM;
     for (int a = 0; a < n_axes; a++) table->lengths[a] = sonde_group_axis_at(table->group, a)->length;
     return SONDE_OK;
 }
@@ -244,6 +246,7 @@ void h5_table_close(h5_table *table)
     for (int i = 0; table->variables && i < sonde_group_n_variables(table->group); i++)
         h5_close_id(&table->variables[i]);
     for (int a = 0; table->scales && a < sonde_group_n_axes(table->group); a++) h5_close_id(&table->scales[a]);
+    for (int a = 0; table->countdowns && a < sonde_group_n_axes(table->group); a++) h5_close_id(&table->countdowns[a]);
     h5_close_id(&table->step);
     h5_table_forget(table);
 }
@@ -252,9 +255,11 @@ void h5_table_forget(h5_table *table)
 {
     sonde_free(table->variables);
     sonde_free(table->scales);
+    sonde_free(table->countdowns);
     sonde_free(table->lengths);
     table->variables = NULL;
     table->scales = NULL;
+    table->countdowns = NULL;
     table->lengths = NULL;
     table->step = H5I_INVALID_HID;
 }
@@ -284,6 +289,18 @@ sonde_status h5_extend_counting(hid_t scale, int64_t from, int64_t to)
     return ok ? SONDE_OK : h5_fail(SONDE_EIO, "an axis cannot be extended");
 }
 
+sonde_status h5_count_down(hid_t countdown, int64_t length)
+{
+    hsize_t extent = (hsize_t)length, start = 0;
+    int64_t *numbers = sonde_alloc((size_t)length * sizeof *numbers);
+    if (!numbers) return SONDE_ENOMEM;
+    for (int64_t i = 0; i < length; i++) numbers[i] = length - 1 - i;
+    bool ok = H5Dset_extent(countdown, &extent) >= 0 &&
+              write_at(countdown, H5T_NATIVE_INT64, 1, &start, &extent, numbers) >= 0;
+    sonde_free(numbers);
+    return ok ? SONDE_OK : h5_fail(SONDE_EIO, "an axis cannot be numbered");
+}
+
 /* Axes grow before what lies along them, so that a reader finds a number for every cell. */
 static sonde_status extend_axes(h5_table *table, const sonde_record_run *run)
 {
@@ -291,6 +308,7 @@ static sonde_status extend_axes(h5_table *table, const sonde_record_run *run)
         int64_t length = sonde_group_run_length(run, a);
         if (length <= table->lengths[a]) continue;
         SONDE_TRY(h5_extend_counting(table->scales[a], table->lengths[a], length));
+        if (table->countdowns[a] >= 0) SONDE_TRY(h5_count_down(table->countdowns[a], length));
         table->lengths[a] = length;
     }
     return SONDE_OK;

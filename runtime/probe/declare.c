@@ -6,7 +6,7 @@
 
 static const char *const group_names[SONDE_PROBE_GROUP_COUNT] = {
     "weight_grad", "activation_grad", "activation", "weight", "weight_grad_hist", "activation_grad_hist",
-    "hidden_grad", "gate", "gain", "skip", "weight_drift",
+    "hidden_grad", "hidden_jacobian", "gate", "gain", "skip", "weight_drift",
 };
 
 const char *sonde_probe_group_name(sonde_probe_group group)
@@ -93,6 +93,12 @@ static const column hidden_columns[] = {
     [HIDDEN_CELL_L2] = {NORMS, "cell_l2_norm", "L2 norm of dL/dc_t"},
 };
 
+static const column memory_columns[] = {
+    [HIDDEN_L2] = {NORMS, "l2_norm", "L2 norm of v times dh_T/dh_t, v a random unit vector"},
+    [HIDDEN_LENGTH] = {LENGTH, "length", "elements of the longest sequence; a cell's lag is length - time_step"},
+    [HIDDEN_CELL_L2] = {NORMS, "cell_l2_norm", "L2 norm of v times dh_T/dc_t"},
+};
+
 static const column gate_columns[] = {
     [GATE_OPENNESS] = {MOMENT, "openness", "mean of the gate"},
     [GATE_OPEN_FRAC] = {MOMENT, "open_frac", "share above 0.9"},
@@ -126,6 +132,7 @@ static const struct {
     [SONDE_PROBE_WEIGHT_GRAD_HIST] = COLUMNS(histogram_columns),
     [SONDE_PROBE_ACTIVATION_GRAD_HIST] = COLUMNS(histogram_columns),
     [SONDE_PROBE_HIDDEN_GRAD] = COLUMNS(hidden_columns),
+    [SONDE_PROBE_HIDDEN_JACOBIAN] = COLUMNS(memory_columns),
     [SONDE_PROBE_GATE] = COLUMNS(gate_columns),
     [SONDE_PROBE_GAIN] = COLUMNS(gain_columns),
     [SONDE_PROBE_SKIP] = COLUMNS(skip_columns),
@@ -143,13 +150,15 @@ static sonde_status declare_columns(sonde_probe *probe, sonde_probe_group g, int
         for (int b = 0; b < SONDE_BINADE_COUNT; b++) binades[b] = SONDE_BINADE_LOW + b;
         SONDE_TRY(sonde_group_axis(table->group, &axes[1], "binade", SONDE_BINADE_COUNT, SONDE_CELL_I64, binades));
     }
-    if (g == SONDE_PROBE_HIDDEN_GRAD) {
-        int64_t longest = sonde_probe_hidden_longest(probe);
+    if (SONDE_PROBE_BIT(g) & TIME_GROUPS) {
+        int64_t longest = sonde_probe_hidden_longest(probe, g);
         SONDE_TRY(sonde_group_growing_axis(table->group, &axes[1], "time_step", longest > 0 ? longest : 1));
         table->time_step = axes[1];
     }
+    if (g == SONDE_PROBE_HIDDEN_JACOBIAN)
+        SONDE_TRY(sonde_group_countdown(table->group, axes[1], "lag", "steps before the end of the longest sequence"));
     table->n_columns = (int)columns_of[g].n;
-    if (g == SONDE_PROBE_HIDDEN_GRAD && !sonde_probe_hidden_has_cells(probe)) table->n_columns--; /* the last one */
+    if ((SONDE_PROBE_BIT(g) & TIME_GROUPS) && !sonde_probe_hidden_has_cells(probe)) table->n_columns--; /* the last one */
     for (int c = 0; c < table->n_columns; c++) {
         const column *this = &columns_of[g].list[c];
         bool is_count = this->type == COUNT || this->type == COUNTS || this->type == LENGTH;
@@ -275,7 +284,7 @@ static void collect(sonde_probe *probe, sonde_probe_group g, places *to)
         probe_network *network = probe->networks[i];
         if (!wants_group(network, g)) continue;
         network->first_place[g] = to->n;
-        if (g == SONDE_PROBE_HIDDEN_GRAD) {
+        if (SONDE_PROBE_BIT(g) & TIME_GROUPS) {
             collect_hidden(network, to);
         } else if (g == SONDE_PROBE_GATE) {
             collect_sites(network, to, network->gates, network->n_gates, sizeof *network->gates);

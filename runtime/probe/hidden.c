@@ -33,7 +33,7 @@ static sonde_status name_slot(probe_hidden *slot)
 sonde_status sonde_probe_hidden_read(probe_network *network)
 {
     int n = 0;
-    if (!wants_group(network, SONDE_PROBE_HIDDEN_GRAD)) return SONDE_OK;
+    if (!(network->what & TIME_GROUPS)) return SONDE_OK;
     for (int i = 0; i < network->n_modules; i++) n += slots_of(layer_options(network->modules[i].module));
     if (n == 0) return SONDE_OK;
     network->hidden = sonde_alloc_zeroed((size_t)n * sizeof *network->hidden);
@@ -47,6 +47,7 @@ sonde_status sonde_probe_hidden_read(probe_network *network)
                                    .layer = k / directions, .reverse = k % directions == 1,
                                    .directions = directions, .has_cell = options->kind == SONDE_LSTM};
             SONDE_TRY(name_slot(slot));
+            sonde_probe_memory_new(slot);
         }
     }
     return SONDE_OK;
@@ -57,6 +58,7 @@ void sonde_probe_hidden_free(probe_network *network)
     for (int i = 0; i < network->n_hidden; i++) {
         sonde_free(network->hidden[i].norms[0]);
         sonde_free(network->hidden[i].norms[1]);
+        sonde_probe_memory_free(&network->hidden[i]);
         sonde_free(network->hidden[i].name);
     }
     sonde_free(network->hidden);
@@ -80,21 +82,34 @@ static sonde_status lengthen(probe_hidden *slot, int64_t length)
     return SONDE_OK;
 }
 
-static sonde_status gradient_arrived(void *context, int64_t layer, bool reverse, const sonde_hidden_grad *gradient)
+static sonde_status take_norm(probe_hidden *slot, const sonde_hidden_grad *gradient)
 {
-    probe_hidden *first = context, *slot = first + layer * first->directions + reverse;
-    const probe_network *network = slot->network;
-    if (!network->measuring || !is_listening(network) || !network->root->training) return SONDE_OK;
-    sonde_status status = lengthen(slot, gradient->steps);
-    if (status != SONDE_OK) {
-        sonde_probe_failed(network->probe, status);
-        return SONDE_OK; /* the training goes on */
-    }
+    SONDE_TRY(lengthen(slot, gradient->steps));
     sonde_moments moments;
     sonde_moments_kernel(&moments, gradient->dtype, gradient->data, (size_t)(gradient->batch * gradient->hidden));
     double *norm = &slot->norms[gradient->cell][gradient->time];
     *norm = *norm == 0 ? sonde_moments_l2(&moments) : hypot(*norm, sonde_moments_l2(&moments));
     return SONDE_OK;
+}
+
+/* Does a walk back through time begin with this? */
+static bool is_first_shown(const sonde_hidden_grad *gradient, bool reverse)
+{
+    return !gradient->cell && gradient->time == (reverse ? 0 : gradient->steps - 1);
+}
+
+static sonde_status gradient_arrived(void *context, int64_t layer, bool reverse, const sonde_hidden_grad *gradient)
+{
+    probe_hidden *first = context, *slot = first + layer * first->directions + reverse;
+    const probe_network *network = slot->network;
+    if (!network->measuring || !is_listening(network) || !network->root->training) return SONDE_OK;
+    sonde_status status = SONDE_OK;
+    if (wants_group(network, SONDE_PROBE_HIDDEN_GRAD)) status = take_norm(slot, gradient);
+    if (status == SONDE_OK && network->histograms && wants_group(network, SONDE_PROBE_HIDDEN_JACOBIAN) &&
+        is_first_shown(gradient, reverse))
+        status = sonde_probe_memory_measure(slot, gradient);
+    if (status != SONDE_OK) sonde_probe_failed(network->probe, status);
+    return SONDE_OK; /* the training goes on */
 }
 
 sonde_status sonde_probe_hidden_watch(probe_network *network)
@@ -119,16 +134,18 @@ void sonde_probe_hidden_unwatch(probe_network *network)
 
 void sonde_probe_hidden_open(probe_network *network)
 {
-    for (int i = 0; i < network->n_hidden; i++) network->hidden[i].length = 0;
+    for (int i = 0; i < network->n_hidden; i++) network->hidden[i].length = network->hidden[i].memory.length = 0;
 }
 
-int64_t sonde_probe_hidden_longest(const sonde_probe *probe)
+int64_t sonde_probe_hidden_longest(const sonde_probe *probe, sonde_probe_group g)
 {
     int64_t longest = 0;
     for (int i = 0; i < probe->n_networks; i++) {
         const probe_network *network = probe->networks[i];
         for (int k = 0; network->measuring && k < network->n_hidden; k++) {
-            if (network->hidden[k].length > longest) longest = network->hidden[k].length;
+            const probe_hidden *slot = &network->hidden[k];
+            const int64_t length = g == SONDE_PROBE_HIDDEN_GRAD ? slot->length : slot->memory.length;
+            if (length > longest) longest = length;
         }
     }
     return longest;

@@ -119,6 +119,17 @@ typedef struct probe_effective {
     double l2_norm;
 } probe_effective;
 
+/* What a layer and direction remembers over k steps, in the open step. */
+typedef struct probe_memory {
+    int64_t length, room;          /* one more than the largest k, 0: nothing was measured; of the arrays */
+    double *norms[2];              /* [k]: over all samples together; by h_t; by c_t */
+    int64_t *samples;              /* [k] */
+    sonde_stream start, stream;    /* of v: from its first row; from the next */
+    sonde_dtype dtype;             /* of v */
+    int64_t rows;
+    void *v;                       /* [rows, hidden]: a unit vector for each place in a batch */
+} probe_memory;
+
 /* One layer and direction of a recurrent module. */
 typedef struct probe_hidden {
     struct probe_network *network;
@@ -130,6 +141,7 @@ typedef struct probe_hidden {
     int place;                     /* along the axis */
     int64_t length, room;          /* longest sequence of the open step, 0: no gradient came; of the arrays */
     double *norms[2];              /* of the open step, by time: dL/dh_t; dL/dc_t */
+    probe_memory memory;
     char *name;                    /* along the axis */
     const char *role;              /* "hidden_l0": the end of `name` */
     sonde_handle *watch;           /* the first one's */
@@ -192,7 +204,7 @@ typedef struct probe_network {
     int last_parameter;            /* the one the optimiser named last */
     int64_t n_called;
     int first_place[SONDE_PROBE_GROUP_COUNT]; /* of its probes along each axis; there they lie in sorted order */
-    bool measuring, histograms;    /* in the open step */
+    bool measuring, histograms;    /* in the open step; the latter stands for all RARE_GROUPS */
     bool compares, keeps;          /* in the open step, with earlier ones; for the next measured step */
     bool fixed, sampled;           /* measured on samples of its own; … in the open step already */
     bool names_input;              /* its input may be the probe "input" */
@@ -234,7 +246,7 @@ typedef struct probe_table {       /* one group of the history */
     sonde_group *group;            /* NULL: no probes */
     int n_columns;
     int time, columns[PROBE_MAX_COLUMNS]; /* variables, by the enumerations above */
-    int time_step;                 /* of hidden_grad: the axis that grows */
+    int time_step;                 /* of TIME_GROUPS: the axis that grows */
 } probe_table;
 
 struct sonde_probe {
@@ -266,8 +278,10 @@ struct sonde_probe {
 #define WEIGHT_GRAD_GROUPS (SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT_GRAD) | SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT_GRAD_HIST) | \
                             SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT_DRIFT))
 #define PARAMETER_GROUPS (WEIGHT_GRAD_GROUPS | SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT))
+#define TIME_GROUPS (SONDE_PROBE_BIT(SONDE_PROBE_HIDDEN_GRAD) | SONDE_PROBE_BIT(SONDE_PROBE_HIDDEN_JACOBIAN))
 #define HISTOGRAM_GROUPS (SONDE_PROBE_BIT(SONDE_PROBE_WEIGHT_GRAD_HIST) | \
                           SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION_GRAD_HIST))
+#define RARE_GROUPS (HISTOGRAM_GROUPS | SONDE_PROBE_BIT(SONDE_PROBE_HIDDEN_JACOBIAN)) /* by the cadence of histograms */
 
 static inline bool wants_group(const probe_network *network, sonde_probe_group group)
 {
@@ -331,8 +345,14 @@ void sonde_probe_hidden_free(probe_network *network);
 sonde_status sonde_probe_hidden_watch(probe_network *network);
 void sonde_probe_hidden_unwatch(probe_network *network);
 void sonde_probe_hidden_open(probe_network *network); /* a step */
-int64_t sonde_probe_hidden_longest(const sonde_probe *probe); /* sequence of the open step; 0: none */
+int64_t sonde_probe_hidden_longest(const sonde_probe *probe, sonde_probe_group g); /* of the open step; 0: none */
 bool sonde_probe_hidden_has_cells(const sonde_probe *probe);
+
+/* memory.c: what a recurrence remembers */
+void sonde_probe_memory_new(probe_hidden *slot);
+void sonde_probe_memory_free(probe_hidden *slot);
+/* In the backward through the slot's layer, while it shows `gradient`. ENOMEM */
+sonde_status sonde_probe_memory_measure(probe_hidden *slot, const sonde_hidden_grad *gradient);
 
 /* gates.c: how far gates stand open */
 sonde_status sonde_probe_gates_read(probe_network *network);

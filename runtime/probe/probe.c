@@ -85,7 +85,7 @@ static bool is_measured(const probe_network *network, int64_t step)
 /* Of each hist_every steps the first one measured: on the grid of hist_every if `every` divides it. */
 static bool has_histograms(const probe_network *network, int64_t step)
 {
-    if (!is_measured(network, step) || !(network->what & HISTOGRAM_GROUPS)) return false;
+    if (!is_measured(network, step) || !(network->what & RARE_GROUPS)) return false;
     return step == network->probe->last_step || (step - 1) % network->hist_every < network->every;
 }
 

@@ -4,10 +4,10 @@
  *            modules' watchers, the gradients' watchers, each backward and the optimisers' steps, measures while the
  *            data is in cache, and when a step ends fills one row of every group. It changes nothing: with and without
  *            it a training run has the same bits.
- * Groups:    weight_grad, activation_grad, activation, weight, weight_grad_hist, activation_grad_hist, hidden_grad, gate,
- *            gain, skip, weight_drift; a group without probes is left out. Which modules run in which order, and which
- *            outputs need a gradient, is learnt in the first step: the groups are declared when it ends and are fixed
- *            from then on. What the numbers mean is in the contract of the file format.
+ * Groups:    weight_grad, activation_grad, activation, weight, weight_grad_hist, activation_grad_hist, hidden_grad,
+ *            hidden_jacobian, gate, gain, skip, weight_drift; a group without probes is left out. Which modules run in
+ *            which order, and which outputs need a gradient, is learnt in the first step: the groups are declared when
+ *            it ends and are fixed from then on. What the numbers mean is in the contract of the file format.
  * Axis:      probe: "h1.weight" (parameters) or "h1" (modules), in the order of first call; after them, in the order of
  *            the tree, what was not called in the first step. A network attached with a name has "name." before each. A
  *            network that is itself a leaf is called by its name, else by its class ("Linear"). Further coordinates:
@@ -51,6 +51,14 @@
  *            from 1, also for the reverse direction, and grows with the longest sequence so far; `length` is the
  *            longest of the row, NaN lies beyond a layer's own. cell_l2_norm is there if there is an LSTM, NaN for
  *            others. Elements beyond a sample's own length have no gradient. Several calls pool.
+ * Memory:    (hidden_jacobian, with the histograms) of the same layers and directions ‖vᵀ ∂h_T/∂h_t‖, of an LSTM also
+ *            ‖vᵀ ∂h_T/∂c_t‖, by the recurrence alone: h_T is the state where a sample's own sequence ends, whatever
+ *            the loss reads, unclipped; v is a random unit vector for each place in the batch, fixed for the run; root
+ *            mean square over the samples. What a change at t leaves of itself at the end: an orthogonal linear
+ *            recurrence has 1 everywhere. A cell tells of lag = length - time_step steps of the recurrence, for every
+ *            sample and direction: shorter sequences are aligned at their ends and count from where they begin, and in
+ *            the reverse direction time_step counts steps in the order they are taken. The coordinate lag is that of
+ *            the longest sequence so far. Several calls pool. Costs about a third of the layer's backward.
  * Gates:     (gate) one probe per gate, layer and direction: of an LSTM "rnn.input_l0", "rnn.forget_l0",
  *            "rnn.output_l0_reverse", of a GRU "rnn.reset_l0" and "rnn.update_l0" (1: the state stays); a cell's names
  *            end without _l0; of a Highway "hw.transform". Their values y = σ(z) over units, batch and time, but those beyond a sample's own length:
@@ -92,8 +100,8 @@ typedef struct sonde_probe sonde_probe;
 
 typedef enum sonde_probe_group {
     SONDE_PROBE_WEIGHT_GRAD, SONDE_PROBE_ACTIVATION_GRAD, SONDE_PROBE_ACTIVATION, SONDE_PROBE_WEIGHT,
-    SONDE_PROBE_WEIGHT_GRAD_HIST, SONDE_PROBE_ACTIVATION_GRAD_HIST, SONDE_PROBE_HIDDEN_GRAD, SONDE_PROBE_GATE,
-    SONDE_PROBE_GAIN, SONDE_PROBE_SKIP, SONDE_PROBE_WEIGHT_DRIFT,
+    SONDE_PROBE_WEIGHT_GRAD_HIST, SONDE_PROBE_ACTIVATION_GRAD_HIST, SONDE_PROBE_HIDDEN_GRAD,
+    SONDE_PROBE_HIDDEN_JACOBIAN, SONDE_PROBE_GATE, SONDE_PROBE_GAIN, SONDE_PROBE_SKIP, SONDE_PROBE_WEIGHT_DRIFT,
     SONDE_PROBE_GROUP_COUNT
 } sonde_probe_group;
 const char *sonde_probe_group_name(sonde_probe_group group); /* "weight_grad", …: the group's name in the history */
@@ -106,8 +114,8 @@ typedef struct sonde_probe_options { /* all zero: the defaults */
     bool fixed;         /* it is measured on samples of its own, see below, not on the batches it is trained on */
     unsigned what;      /* SONDE_PROBE_BIT(…) | …; 0: all */
     int64_t every;      /* steps with (step − 1) % every == 0 are measured, and the last one; 0: 1 */
-    int64_t hist_every; /* of each so many steps (1 .. n, n + 1 .. 2n, …) the first one measured has histograms; the
-                         * last step has them too; 0: 10 */
+    int64_t hist_every; /* of each so many steps (1 .. n, n + 1 .. 2n, …) the first one measured has histograms
+                         * and hidden_jacobian; the last step has them too; 0: 10 */
 } sonde_probe_options;
 
 /* first_step: number of the step that is open now (1; after a resume one more than the last). */

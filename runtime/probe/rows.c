@@ -169,6 +169,20 @@ static void put_hidden(const row *r, const probe_hidden *slot)
     }
 }
 
+/* By lag: all sequences end at `length`, the longest of the row. */
+static void put_memory(const row *r, const probe_hidden *slot, int64_t length)
+{
+    const probe_memory *memory = &slot->memory;
+    const int64_t longest = sonde_group_axis_at(r->table->group, r->table->time_step)->length;
+    if (memory->length == 0) return;
+    *(uint32_t *)r->cells[HIDDEN_LENGTH] = (uint32_t)length;
+    for (int kind = 0; kind <= slot->has_cell; kind++) {
+        double *cells = (double *)r->cells[kind ? HIDDEN_CELL_L2 : HIDDEN_L2] + slot->place * longest;
+        for (int64_t k = 0; k < memory->length; k++)
+            cells[length - 1 - k] = memory->norms[kind][k] / sqrt((double)memory->samples[k]);
+    }
+}
+
 static void put_gate(const row *r, const probe_gate *slot)
 {
     const sonde_gates *y = &slot->values;
@@ -198,6 +212,9 @@ static sonde_status put_network(const row *r, sonde_probe_group g, probe_network
     int place = network->first_place[g];
     if (g == SONDE_PROBE_HIDDEN_GRAD) {
         for (int i = 0; i < network->n_hidden; i++) put_hidden(r, &network->hidden[i]);
+    } else if (g == SONDE_PROBE_HIDDEN_JACOBIAN) {
+        const int64_t length = sonde_probe_hidden_longest(network->probe, g);
+        for (int i = 0; i < network->n_hidden; i++) put_memory(r, &network->hidden[i], length);
     } else if (g == SONDE_PROBE_GATE) {
         for (int i = 0; i < network->n_gates; i++) put_gate(r, &network->gates[i]);
     } else if (g == SONDE_PROBE_SKIP) {
@@ -219,8 +236,8 @@ static sonde_status write_row(sonde_probe *probe, sonde_probe_group g, int64_t s
 {
     row r;
     const probe_table *table = &probe->tables[g];
-    if (g == SONDE_PROBE_HIDDEN_GRAD) {
-        SONDE_TRY(sonde_group_grow(table->group, table->time_step, sonde_probe_hidden_longest(probe)));
+    if (SONDE_PROBE_BIT(g) & TIME_GROUPS) {
+        SONDE_TRY(sonde_group_grow(table->group, table->time_step, sonde_probe_hidden_longest(probe, g)));
     }
     SONDE_TRY(open_row(&r, probe, g, step, time));
     for (int i = 0; i < probe->n_networks; i++) {
@@ -244,9 +261,9 @@ static bool has_row(const sonde_probe *probe, sonde_probe_group g)
     if (!probe->tables[g].group) return false;
     for (int i = 0; i < probe->n_networks; i++) {
         const probe_network *network = probe->networks[i];
-        bool is_due = SONDE_PROBE_BIT(g) & HISTOGRAM_GROUPS ? network->histograms
-                      : g == SONDE_PROBE_WEIGHT_DRIFT       ? network->compares
-                                                            : network->measuring;
+        bool is_due = SONDE_PROBE_BIT(g) & RARE_GROUPS ? network->histograms
+                      : g == SONDE_PROBE_WEIGHT_DRIFT  ? network->compares
+                                                       : network->measuring;
         if (wants_group(network, g) && is_due) return true;
     }
     return false;

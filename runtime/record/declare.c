@@ -145,6 +145,38 @@ sonde_status sonde_group_growing_axis(sonde_group *g, int *out, const char *name
     return sonde_group_grow(g, *out, length);
 }
 
+static sonde_status make_room(sonde_record_axis *axis, int64_t length)
+{
+    size_t bytes;
+    if (!sonde_size_mul((size_t)length, sizeof(int64_t), &bytes)) return SONDE_ENOMEM;
+    for (int c = 0; c < axis->n_coordinates; c++) {
+        void *values = sonde_realloc(axis->coordinates[c].values, bytes);
+        if (!values) return SONDE_ENOMEM;
+        axis->coordinates[c].values = values;
+    }
+    return SONDE_OK;
+}
+
+/* There is room. */
+static void number(sonde_record_axis *axis, int64_t length)
+{
+    int64_t *up = axis->coordinates[0].values, *down = axis->n_coordinates > 1 ? axis->coordinates[1].values : NULL;
+    for (int64_t i = 0; i < length; i++) up[i] = i + 1;
+    for (int64_t i = 0; down && i < length; i++) down[i] = length - 1 - i;
+    axis->length = length;
+}
+
+sonde_status sonde_group_countdown(sonde_group *g, int axis, const char *name, const char *long_name)
+{
+    SONDE_TRY(check_new(g, name));
+    if (axis < 0 || axis >= g->n_axes || !g->axes[axis].grows || g->axes[axis].n_coordinates > 1)
+        return sonde_fail(SONDE_EARG, "/%s/%s: there is no axis %d that grows and has room for it", g->name, name, axis);
+    sonde_record_axis *this = &g->axes[axis];
+    SONDE_TRY(add_coordinate(this, name, SONDE_CELL_I64, this->coordinates[0].values, long_name, "1"));
+    number(this, this->length);
+    return SONDE_OK;
+}
+
 sonde_status sonde_group_coordinate(sonde_group *g, int axis, const char *name, sonde_cell type, const void *values,
                                     const char *long_name, const char *units)
 {
@@ -152,7 +184,7 @@ sonde_status sonde_group_coordinate(sonde_group *g, int axis, const char *name, 
     if (axis < 0 || axis >= g->n_axes)
         return sonde_fail(SONDE_EARG, "/%s/%s: the group has %d axes, no axis %d", g->name, name, g->n_axes, axis);
     if (g->axes[axis].grows)
-        return sonde_fail(SONDE_EARG, "/%s/%s: an axis that grows has no further coordinates", g->name, name);
+        return sonde_fail(SONDE_EARG, "/%s/%s: an axis that grows has no labels", g->name, name);
     return add_coordinate(&g->axes[axis], name, type, values, long_name, units);
 }
 
@@ -175,20 +207,12 @@ static sonde_status count_cells(const sonde_group *g, sonde_record_variable *v)
 sonde_status sonde_group_set_length(sonde_group *g, int axis, int64_t length)
 {
     sonde_record_axis *this = &g->axes[axis];
-    int64_t before = this->length, *values = this->coordinates[0].values;
-    if (length > before) {
-        size_t bytes;
-        if (!sonde_size_mul((size_t)length, sizeof *values, &bytes)) return SONDE_ENOMEM;
-        values = sonde_realloc(values, bytes);
-        if (!values) return SONDE_ENOMEM;
-        this->coordinates[0].values = values;
-        for (int64_t i = before; i < length; i++) values[i] = i + 1;
-    }
-    this->length = length;
-    sonde_status status = SONDE_OK;
+    const int64_t before = this->length;
+    sonde_status status = length > before ? make_room(this, length) : SONDE_OK;
+    if (status == SONDE_OK) number(this, length);
     for (int i = 0; i < g->n_variables && status == SONDE_OK; i++) status = count_cells(g, &g->variables[i]);
     if (status == SONDE_OK) return SONDE_OK;
-    this->length = before;
+    number(this, before);
     for (int i = 0; i < g->n_variables; i++) count_cells(g, &g->variables[i]);
     return status;
 }

@@ -3,7 +3,7 @@
  * A history holds groups by name ("metrics", "weight_grad", "weight_grad_hist", "events", …). A group is a table that
  * grows by rows. Every row has its `step` (int64, added by itself) and one value or array per variable:
  *     axis        an axis besides time: name, length, coordinate values ("probe": parameter names; "binade"); fixed, or
- *                 one that only counts and may become longer while the run goes ("time_step")
+ *                 one that only counts and may become longer while the run goes ("time_step", and "lag" from its end)
  *     coordinate  a further label along an axis (layer[probe], depth[probe]); values fixed when declared
  *     variable    cells per row: none of the axes (loss), one (l2_norm[probe]) or more (counts[probe, binade])
  * Declaring ends when the group freezes: at its first row, or for all groups with sonde_history_freeze, after which no
@@ -49,7 +49,7 @@ typedef struct sonde_record_coordinate {
 
 typedef struct sonde_record_axis {
     int64_t length;            /* of a growing axis: for the next row */
-    bool grows;                /* its coordinate counts 1 .. length */
+    bool grows;                /* its coordinate counts 1 .. length; a second one length - 1 .. 0 */
     int n_coordinates;
     sonde_record_coordinate *coordinates; /* [0] is the axis's own: its name is the axis's name */
 } sonde_record_axis;
@@ -80,8 +80,10 @@ sonde_status sonde_history_group(sonde_history *history, sonde_group **out, cons
  * out: its index. All names of a group (step, axes, coordinates, variables) differ; EARG otherwise. */
 sonde_status sonde_group_axis(sonde_group *group, int *out, const char *name, int64_t length, sonde_cell type,
                               const void *values);
-/* An axis that counts 1 .. length and may grow. It has no other coordinates. */
+/* An axis that counts 1 .. length and may grow. It has no labels. */
 sonde_status sonde_group_growing_axis(sonde_group *group, int *out, const char *name, int64_t length);
+/* The other coordinate that an axis that grows may have: length - 1 .. 0, numbered anew when it has grown. */
+sonde_status sonde_group_countdown(sonde_group *group, int axis, const char *name, const char *long_name);
 /* Another coordinate along an axis, values[length of the axis]. long_name and units may be NULL. */
 sonde_status sonde_group_coordinate(sonde_group *group, int axis, const char *name, sonde_cell type,
                                     const void *values, const char *long_name, const char *units);

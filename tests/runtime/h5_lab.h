@@ -66,6 +66,7 @@ static inline lab lab_new(void)
     sonde_history_group(l.history, &l.hidden, "hidden_grad", SONDE_GROUP_PLAIN);
     sonde_group_axis(l.hidden, &axis[0], "probe", LAB_PROBES, SONDE_CELL_TEXT, names);
     sonde_group_growing_axis(l.hidden, &axis[1], "time_step", 2);
+    sonde_group_countdown(l.hidden, axis[1], "lag", NULL);
     l.time_step = axis[1];
     sonde_group_variable(l.hidden, &l.length, "length", SONDE_CELL_U32, 0, NULL, NULL, NULL);
     sonde_group_variable(l.hidden, &l.norm, "l2_norm", SONDE_CELL_F64, 2, axis, NULL, NULL);
@@ -139,10 +140,11 @@ static inline int64_t lab_check_rows(sonde_h5_file *f, const char *group, int64_
     return n;
 }
 
-/* The axis that grew counts to the longest sequence, and what lies beyond a step's own is NaN. */
+/* The axis that grew counts to the longest sequence, its other coordinate down from there, and what lies beyond a
+ * step's own is NaN. */
 static inline void lab_check_hidden(sonde_h5_file *f, int64_t rows)
 {
-    sonde_h5_value norm, time_step;
+    sonde_h5_value norm, time_step, lag;
     int64_t longest = 2;
     bool right = true;
     for (int64_t i = 1; i <= rows; i++) longest = lab_length(i) > longest ? lab_length(i) : longest;
@@ -151,6 +153,10 @@ static inline void lab_check_hidden(sonde_h5_file *f, int64_t rows)
     for (int64_t i = 0; i < n; i++) right = right && ((int64_t *)time_step.data)[i] == i + 1;
     CHECK(right && n >= longest);
     sonde_h5_value_free(&time_step);
+    if (!CHECK(sonde_h5_read(f, "/hidden_grad/lag", SONDE_H5_NATURAL, NULL, NULL, &lag) == SONDE_OK)) return;
+    CHECK(lag.ndim == 1 && lag.shape[0] == n);
+    for (int64_t i = 0; i < n && lag.shape[0] == n; i++) right = right && ((int64_t *)lag.data)[i] == n - 1 - i;
+    sonde_h5_value_free(&lag);
     if (!CHECK(sonde_h5_read(f, "/hidden_grad/l2_norm", SONDE_H5_NATURAL, NULL, NULL, &norm) == SONDE_OK)) return;
     CHECK(norm.ndim == 3 && norm.shape[0] == rows && norm.shape[1] == LAB_PROBES && norm.shape[2] == n);
     for (int64_t i = 0; i < rows * LAB_PROBES * n; i++) {

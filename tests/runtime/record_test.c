@@ -257,6 +257,7 @@ static sonde_status growing_history(sonde_history *h, sonde_group **g, int *axis
     SONDE_TRY(sonde_history_group(h, g, "hidden_grad", SONDE_GROUP_PLAIN));
     SONDE_TRY(sonde_group_axis(*g, &axes[0], "probe", 3, SONDE_CELL_TEXT, probes));
     SONDE_TRY(sonde_group_growing_axis(*g, &axes[1], "time_step", 2));
+    SONDE_TRY(sonde_group_countdown(*g, axes[1], "lag", "from the end"));
     SONDE_TRY(sonde_group_variable(*g, norm, "l2_norm", SONDE_CELL_F64, 2, axes, NULL, "1"));
     *axis = axes[1];
     return SONDE_OK;
@@ -271,6 +272,10 @@ static void axes_grow(void)
     const sonde_record_axis *time_step = sonde_group_axis_at(g, axis);
     CHECK(time_step->grows && time_step->length == 2 && ((int64_t *)time_step->coordinates[0].values)[1] == 2);
     CHECK(sonde_group_coordinate(g, axis, "more", SONDE_CELL_I64, &(int64_t[]){1, 2}, NULL, NULL) == SONDE_EARG);
+    CHECK(sonde_group_countdown(g, axis, "lag", NULL) == SONDE_EARG);
+    CHECK(sonde_group_countdown(g, axis, "l", NULL) == SONDE_EARG && sonde_group_countdown(g, 0, "l", NULL) == SONDE_EARG);
+    const int64_t *const *lag = (const int64_t *const *)(void *)&time_step->coordinates[1].values;
+    CHECK((*lag)[0] == 1 && (*lag)[1] == 0 && !strcmp(time_step->coordinates[1].long_name, "from the end"));
     CHECK(sonde_group_grow(g, 0, 9) == SONDE_EARG && sonde_group_grow(g, 2, 9) == SONDE_EARG);
     for (int64_t step = 1; step <= 1500; step++) CHECK(grow_and_write(g, axis, norm, step) == SONDE_OK);
     CHECK(sonde_group_grow(g, axis, 3) == SONDE_OK && time_step->length > 90); /* never shorter */
@@ -280,6 +285,7 @@ static void axes_grow(void)
         right = right && longest >= length_of(row + 1) && sonde_group_row_length(g, 0, row) == 3;
         right = right && is_right(sonde_group_read(g, norm, row), longest, row + 1);
     }
+    for (int64_t i = 0; i < time_step->length; i++) right = right && (*lag)[i] == time_step->length - 1 - i;
     CHECK(right);
     CHECK(sonde_group_begin(g, 1) == SONDE_OK && sonde_group_grow(g, axis, 5000) == SONDE_ESTATE);
     sonde_group_discard(g);

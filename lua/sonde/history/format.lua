@@ -92,6 +92,7 @@ format.groups = {
   validation = {},
   events = {},
 }
+columns(format.groups.hidden_jacobian, "integer", rows, "length", true)
 columns(format.groups.metrics, "float64", rows, "time epoch loss lr grad_norm clip_coef")
 columns(format.groups.weight_grad, "integer", probes, "n_elements")
 columns(format.groups.activation_grad, "integer", cells, "n_elements")

@@ -71,9 +71,9 @@ function Run:optimizer(optimizer) end
 ---@class sonde.ProbeOptions
 ---Steps with (step - 1) % every == 0 are measured, and the last one (1; costly measures: 100, and any sonde.Schedule).
 ---@field every? integer|sonde.Schedule
----@field hist_every? integer  of each so many steps the first one measured has histograms, and the last step (10)
+---@field hist_every? integer  of each so many steps the first one measured has histograms and hidden_jacobian, and the last step (10)
 ---Groups of the file: weight_grad, activation_grad, activation, weight, weight_grad_hist, activation_grad_hist,
----hidden_grad, gate, gain, skip, weight_drift (all).
+---hidden_grad, hidden_jacobian (with the histograms), gate, gain, skip, weight_drift (all).
 ---Costly measures only by name, each with options and a schedule of its own if wanted:
 ---{ "weight_grad", "gradient_noise", hessian = { every = 50 } }. See sonde.Measures.
 ---@field what? (string[]|sonde.Measures)
