@@ -184,6 +184,25 @@ static int events(lua_State *L)
     return 1;
 }
 
+/* p:costs(): { { name = "weight_grad", seconds = }, … } of the step just ended */
+static int costs(lua_State *L)
+{
+    const sonde_probe *probe = check_probe(L, 1);
+    lua_Integer n = 0;
+    lua_newtable(L);
+    for (int i = 0; i < sonde_probe_n_costs(); i++) {
+        sonde_probe_cost cost;
+        if (!sonde_probe_cost_at(probe, i, &cost)) continue;
+        lua_createtable(L, 0, 2);
+        lua_pushstring(L, cost.name);
+        lua_setfield(L, -2, "name");
+        lua_pushnumber(L, cost.seconds);
+        lua_setfield(L, -2, "seconds");
+        lua_rawseti(L, -2, ++n);
+    }
+    return 1;
+}
+
 /* p:layers(): { { probe =, module =, net =, depth =, n_parameters =, absent =, shape = { … } or nil }, … } */
 static int layers(lua_State *L)
 {
@@ -288,6 +307,7 @@ static const luaL_Reg methods[] = {
     {"backward_aside", backward_aside},
     {"grad_norm", grad_norm},
     {"events", events},
+    {"costs", costs},
     {"layers", layers},
     {NULL, NULL},
 };

@@ -18,6 +18,7 @@ static void take_histogram(probe_parameter *parameter, sonde_dtype dtype, const 
 void sonde_probe_measure_gradient(probe_parameter *parameter, const sonde_tensor *gradient)
 {
     const probe_network *network = parameter->network;
+    uint64_t since = sonde_ticks();
     sonde_tensor *temporary;
     const void *data = sonde_probe_elements(gradient, &temporary);
     if (!data) {
@@ -27,10 +28,15 @@ void sonde_probe_measure_gradient(probe_parameter *parameter, const sonde_tensor
     size_t n = (size_t)sonde_tensor_numel(gradient);
     if (wants_group(network, SONDE_PROBE_WEIGHT_GRAD)) {
         sonde_moments_kernel(&parameter->gradient, gradient->dtype, data, n);
+        spend(network, SONDE_PROBE_WEIGHT_GRAD, &since);
     }
-    if (network->compares || network->keeps) sonde_probe_drift_gradient(parameter, gradient->dtype, data, n);
+    if (network->compares || network->keeps) {
+        sonde_probe_drift_gradient(parameter, gradient->dtype, data, n);
+        spend(network, SONDE_PROBE_WEIGHT_DRIFT, &since);
+    }
     if (network->histograms && wants_group(network, SONDE_PROBE_WEIGHT_GRAD_HIST)) {
         take_histogram(parameter, gradient->dtype, data, n);
+        spend(network, SONDE_PROBE_WEIGHT_GRAD_HIST, &since);
     }
     parameter->has_gradient = true;
     parameter->measured = gradient;

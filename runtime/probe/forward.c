@@ -44,7 +44,7 @@ void sonde_probe_call_count(probe_call *call)
     call->counted = true;
 }
 
-static void pool_gradient(probe_call *call, const void *data, sonde_dtype dtype, size_t n)
+static void pool_gradient(probe_call *call, const void *data, sonde_dtype dtype, size_t n, uint64_t *since)
 {
     probe_module *slot = call->module;
     const probe_network *network = slot->network;
@@ -53,15 +53,19 @@ static void pool_gradient(probe_call *call, const void *data, sonde_dtype dtype,
         sonde_moments moments;
         sonde_moments *target = slot->has_gradient ? &moments : &slot->gradient;
         sonde_moments_kernel(target, dtype, data, n);
-        if (!call->on_leaf && wants_group(network, SONDE_PROBE_GAIN)) {
-            sonde_probe_gain_arrived(call, sonde_moments_l2(target));
-        }
+        const double norm = sonde_moments_l2(target);
         if (slot->has_gradient) sonde_moments_merge(&slot->gradient, &moments);
+        spend(network, SONDE_PROBE_ACTIVATION_GRAD, since);
+        if (!call->on_leaf && wants_group(network, SONDE_PROBE_GAIN)) {
+            sonde_probe_gain_arrived(call, norm);
+            spend(network, SONDE_PROBE_GAIN, since);
+        }
     }
     if (network->histograms && wants_group(network, SONDE_PROBE_ACTIVATION_GRAD_HIST)) {
         if (!slot->has_gradient) memset(slot->histogram, 0, sizeof *slot->histogram);
         sonde_histogram_kernel(slot->histogram, dtype, data, n);
         slot->has_histogram = true;
+        spend(network, SONDE_PROBE_ACTIVATION_GRAD_HIST, since);
     }
     slot->has_gradient = true;
 }
@@ -72,11 +76,13 @@ void sonde_probe_output_gradient(void *context, const sonde_tensor *gradient)
     probe_module *slot = call->module;
     probe_network *network = slot->network;
     if (network->probe->closed || !network->measuring) return;
+    uint64_t since = sonde_ticks();
     sonde_probe_call_count(call);
+    spend(network, SONDE_PROBE_ACTIVATION, &since);
     if (!sonde_probe_has_place(slot, SONDE_PROBE_ACTIVATION_GRAD)) return; /* it needed none in the first step */
     sonde_tensor *temporary = NULL;
     const void *data = sonde_probe_elements(gradient, &temporary);
-    if (data) pool_gradient(call, data, gradient->dtype, (size_t)sonde_tensor_numel(gradient));
+    if (data) pool_gradient(call, data, gradient->dtype, (size_t)sonde_tensor_numel(gradient), &since);
     else sonde_probe_failed(network->probe, SONDE_ENOMEM);
     sonde_tensor_release(temporary);
 }
@@ -109,18 +115,24 @@ static sonde_status watch_output(probe_module *slot, const sonde_tensor *in, con
 {
     probe_network *network = slot->network;
     sonde_tensor *output = out->t[0];
+    uint64_t since = sonde_ticks();
     probe_call *call = sonde_probe_call_take(slot);
     if (!call) return SONDE_ENOMEM;
     sonde_status status = SONDE_OK;
     if (slot->module && wants_group(network, SONDE_PROBE_ACTIVATION)) {
         status = sonde_probe_activation_measure(&call->activation, network->probe, slot->module, in, output);
+        spend(network, SONDE_PROBE_ACTIVATION, &since);
     }
     call->on_leaf = sonde_is_leaf(output);
-    if (status == SONDE_OK) status = sonde_probe_gain_tie(call, in, out);
+    if (status == SONDE_OK && wants_group(network, SONDE_PROBE_GAIN)) {
+        status = sonde_probe_gain_tie(call, in, out);
+        spend(network, SONDE_PROBE_GAIN, &since);
+    }
     if (status == SONDE_OK) {
         status = sonde_probe_watch_tensor(network->probe, output, sonde_probe_output_gradient, call,
                                           sonde_probe_call_done);
     }
+    spend(network, SONDE_PROBE_ACTIVATION_GRAD, &since);
     if (status != SONDE_OK) sonde_probe_call_done(call);
     return status;
 }

@@ -51,8 +51,10 @@ static void input_gradient_arrived(void *context, const sonde_tensor *gradient)
     probe_call *call = context;
     const probe_network *network = call->module->network;
     if (network->probe->closed || !network->measuring) return;
+    uint64_t since = sonde_ticks();
     if (is_readers(call)) add_gain(call->gain.reader, norm_of(gradient), call->gain.reader_norm);
     call->gain.reader = NULL;
+    spend(network, SONDE_PROBE_GAIN, &since);
 }
 
 static sonde_status watch_input(probe_call *call, const sonde_tensor *in)
@@ -82,7 +84,7 @@ bool sonde_probe_gain_applies(const sonde_tensor *in, const sonde_values *out)
 sonde_status sonde_probe_gain_tie(probe_call *call, const sonde_tensor *in, const sonde_values *out)
 {
     probe_gain *gain = &call->gain;
-    if (!wants_group(call->module->network, SONDE_PROBE_GAIN) || !sonde_probe_gain_applies(in, out)) return SONDE_OK;
+    if (!sonde_probe_gain_applies(in, out)) return SONDE_OK;
     gain->passes_on = in->autograd == out->t[0]->autograd;
     gain->began = sonde_module_began(call->module->module);
     gain->ended = sonde_tape_position();

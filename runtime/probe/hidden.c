@@ -104,10 +104,16 @@ static sonde_status gradient_arrived(void *context, int64_t layer, bool reverse,
     const probe_network *network = slot->network;
     if (!network->measuring || !is_listening(network) || !network->root->training) return SONDE_OK;
     sonde_status status = SONDE_OK;
-    if (wants_group(network, SONDE_PROBE_HIDDEN_GRAD)) status = take_norm(slot, gradient);
+    uint64_t since = sonde_ticks();
+    if (wants_group(network, SONDE_PROBE_HIDDEN_GRAD)) {
+        status = take_norm(slot, gradient);
+        spend(network, SONDE_PROBE_HIDDEN_GRAD, &since);
+    }
     if (status == SONDE_OK && network->histograms && wants_group(network, SONDE_PROBE_HIDDEN_JACOBIAN) &&
-        is_first_shown(gradient, reverse))
+        is_first_shown(gradient, reverse)) {
         status = sonde_probe_memory_measure(slot, gradient);
+        spend(network, SONDE_PROBE_HIDDEN_JACOBIAN, &since);
+    }
     if (status != SONDE_OK) sonde_probe_failed(network->probe, status);
     return SONDE_OK; /* the training goes on */
 }

@@ -9,6 +9,17 @@
 
 #include "probe/probe.h"
 
+/* What measuring costs: the groups, and what running fixed samples takes besides. */
+enum { COST_SAMPLES = SONDE_PROBE_GROUP_COUNT, COST_COUNT };
+
+typedef struct probe_cost {
+    uint64_t ticks[COST_COUNT];    /* of the open step */
+    double seconds[COST_COUNT];    /* of the step that ended last */
+    double began;                  /* sonde_clock, and … */
+    uint64_t began_ticks;          /* … sonde_ticks when the probe was made: their ratio is the counter's rate */
+    uint64_t samples_began, samples_before; /* ticks; those spent till then */
+} probe_cost;
+
 /* What one call of a module, or all calls of a step together, put out. */
 typedef struct probe_activation {
     sonde_moments moments;
@@ -254,6 +265,7 @@ struct sonde_probe {
     bool closed, declared, resumed; /* resumed: the weights of the beginning were not seen */
     sonde_history *history;        /* borrowed */
     sonde_dtype dtype;             /* of the moments, once declared */
+    probe_cost cost;
     int64_t step, last_step;       /* the open one; the expected last one, 0: unknown */
     probe_network *sampling;       /* whose samples are being measured; NULL: none */
     int n_backwards;               /* begun in this step */
@@ -295,6 +307,21 @@ static inline bool is_listening(const probe_network *network)
     if (sonde_probe_paused()) return false;
     return sampling ? sampling == network : !network->fixed;
 }
+
+/* What has passed since *since went into this group of the network's: *since is now. Parts follow each other, so the work
+ * of one that is not wanted was for the sake of another that is. */
+static inline void spend(const probe_network *network, sonde_probe_group group, uint64_t *since)
+{
+    const uint64_t now = sonde_ticks();
+    const int part = wants_group(network, group) ? (int)group : __builtin_ctz(network->what);
+    if (now > *since) network->probe->cost.ticks[part] += now - *since;
+    *since = now;
+}
+
+/* cost.c */
+void sonde_probe_cost_begin(sonde_probe *probe);
+void sonde_probe_cost_end_step(sonde_probe *probe);
+void sonde_probe_cost_samples(sonde_probe *probe, bool begin); /* or end */
 
 /* tree.c: reading a network */
 sonde_status sonde_probe_network_new(probe_network **out, sonde_probe *probe, sonde_module *net,

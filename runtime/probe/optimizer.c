@@ -33,10 +33,12 @@ static bool wants(void *context, const sonde_tensor *tensor)
     for (int i = 0; i < probe->n_networks; i++) {
         probe_network *network = probe->networks[i];
         const bool drifts = needs_weights(network), listening = listens(network);
-        probe_parameter *parameter = drifts || listening ? find(network, tensor) : NULL;
-        if (!parameter) continue;
-        if (drifts) sonde_probe_drift_weights(parameter, tensor);
-        any |= listening;
+        if (!drifts && !listening) continue;
+        uint64_t since = sonde_ticks();
+        probe_parameter *parameter = find(network, tensor);
+        if (parameter && drifts) sonde_probe_drift_weights(parameter, tensor);
+        any |= parameter && listening;
+        spend(network, drifts ? SONDE_PROBE_WEIGHT_DRIFT : SONDE_PROBE_WEIGHT, &since);
     }
     return any;
 }

@@ -30,6 +30,7 @@ sonde_status sonde_probe_new(sonde_probe **out, sonde_history *history, int64_t 
     probe->history = history;
     probe->step = first_step;
     probe->resumed = first_step > 1;
+    sonde_probe_cost_begin(probe);
     probe->observer = (sonde_autograd_observer){.context = probe, .backward_begin = sonde_probe_backward_begin,
                                                 .backward_end = sonde_probe_backward_end};
     sonde_autograd_observe(&probe->observer);
@@ -143,6 +144,7 @@ sonde_status sonde_probe_end_step(sonde_probe *probe, double time)
 {
     sonde_probe_drop_leaf_watches(probe);
     sonde_status status = close_step(probe, time);
+    sonde_probe_cost_end_step(probe);
     probe->step++;
     probe->n_backwards = 0;
     probe->failure = SONDE_OK;

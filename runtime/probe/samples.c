@@ -12,6 +12,7 @@ void sonde_probe_samples_stop(probe_network *network)
     sonde_probe_aside_free(network->aside);
     network->aside = NULL;
     network->probe->sampling = NULL;
+    sonde_probe_cost_samples(network->probe, false);
     network->in_forward = false;
     sonde_probe_pending_drop(network);
     for (int i = 0; i < network->n_parameters; i++) network->parameters[i].measured = NULL; /* gone with the backward */
@@ -31,6 +32,7 @@ sonde_status sonde_probe_samples_begin(sonde_probe *probe, int net)
 {
     if (!sonde_probe_samples_due(probe, net)) return sonde_fail(SONDE_ESTATE, "no samples are to be measured now");
     probe_network *network = probe->networks[net];
+    sonde_probe_cost_samples(probe, true);
     SONDE_TRY(sonde_probe_aside_new(&network->aside, network->root, false));
     network->sampled = true;
     probe->sampling = network;

@@ -154,7 +154,8 @@ function Check:group(name, path)
       local axes = self.file:axes(full) or {}
       if wanted and wanted[column] then self:column(full, wanted[column], info, axes) end
       if self.file:attribute_info(full, "coordinates") then self:coordinates(full, info) end
-      local n = axes[1] == "step" and rows and math.min(rows, info.shape[1])
+      local limited = rows and axes[1] == "step" and name ~= "metrics" -- whose names are the user's
+      local n = limited and math.min(rows, info.shape[1])
       local problem = n and numbers.check_limits(self.file, full, info, n, format.limits(column))
       if problem then self:report(full, problem) end
     end

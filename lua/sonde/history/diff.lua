@@ -8,6 +8,7 @@ local open = require "sonde.history.open"
 local Diff = {}
 Diff.__index = Diff
 
+local elsewhere = { ["/run"] = true, ["/cost"] = true } -- the latter clocks again
 local ignored = { created = true, wall_seconds = true, command = true, threads = true, time = true }
 
 function Diff:add(section, name, text, ...)
@@ -142,7 +143,7 @@ function Diff:group(path, a_info, b_info)
   for _, name in ipairs(union(open.names(self.a, path), open.names(self.b, path))) do
     local full = prefix .. "/" .. name
     local a, b = self.a:info(full), self.b:info(full)
-    if full == "/run" or ignored[name] or axes[name] or cells.only_counts(name) then -- looked at elsewhere, or clocks
+    if elsewhere[full] or ignored[name] or axes[name] or cells.only_counts(name) then -- looked at elsewhere, or clocks
     elseif not a and not b then -- in neither to be read
       self:add("numbers", full, "cannot be read")
     elseif not a or not b then

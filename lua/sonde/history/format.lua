@@ -89,6 +89,7 @@ format.groups = {
   hidden_jacobian = through_time("", "lag"),
   skip = probed("skip_l2_norm branch_l2_norm", "branch_share cosine", "", true),
   gate = probed("", "openness open_frac closed_frac saturated_frac", "", true),
+  cost = { probe = { type = "string", axes = probes } },
   validation = {},
   events = {},
 }
@@ -96,6 +97,8 @@ columns(format.groups.hidden_jacobian, "integer", rows, "length", true)
 columns(format.groups.metrics, "float64", rows, "time epoch loss lr grad_norm clip_coef")
 columns(format.groups.weight_grad, "integer", probes, "n_elements")
 columns(format.groups.activation_grad, "integer", cells, "n_elements")
+columns(format.groups.cost, "float64", rows, "time")
+columns(format.groups.cost, "float64", cells, "seconds")
 columns(format.groups.validation, "float64", rows, "loss accuracy")
 columns(format.groups.events, "float64", rows, "time value")
 columns(format.groups.events, "integer", rows, "code")
@@ -105,7 +108,7 @@ function format.limits(name)
   if name:find("_frac$") or name == "openness" or name == "branch_share" then return 0, 1 end
   if name == "grad_cosine" then return -1, 1 end
   if name:find("l2_norm$") or name == "std" or name:find("^abs_") or name == "slope_rms" or name == "update_ratio"
-    or name:find("_loss_scale$") or name == "gain" or name:find("^init_distance") then
+    or name:find("_loss_scale$") or name == "gain" or name == "seconds" or name:find("^init_distance") then
     return 0, math.huge
   end
 end

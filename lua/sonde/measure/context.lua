@@ -14,6 +14,13 @@ local is_open = false
 -- Is something being measured? Then its own forwards are not to be measured.
 function Context.is_open() return is_open end
 
+-- Forwards till the returned function is called are no part of the training either.
+function Context.hold()
+  local was = is_open
+  is_open = true
+  return function() is_open = was end
+end
+
 -- fields: where (how messages begin), net, inputs (what the network is called with, { n = }), target, loss.
 function Context.open(fields)
   local self = setmetatable({}, Context)

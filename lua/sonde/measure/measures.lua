@@ -178,6 +178,16 @@ function Measures:run(subject, request, inputs, target)
   self.seconds[request.name] = (self.seconds[request.name] or 0) + cost
 end
 
+-- The seconds that each kind took since this was asked last: { { name =, seconds = }, … }
+function Measures:costs()
+  local parts = {}
+  for _, name in ipairs(kinds.names) do
+    if self.declared[name] then parts[#parts + 1] = { name = name, seconds = self.seconds[name] or 0 } end
+  end
+  self.seconds = {}
+  return parts
+end
+
 -- ---- rows ---------------------------------------------------------------------------------------------------------
 
 -- The requests of one name with a layout, in order of attaching.

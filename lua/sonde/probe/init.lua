@@ -1,5 +1,6 @@
 -- sonde.probe: measuring a network outside a run, into memory.
 local core = require "sonde.core"
+local Costs = require "sonde.measure.costs"
 local fail = require "sonde.fail"
 local measure = require "sonde.measure"
 local layer_table = require "sonde.probe.layers"
@@ -27,6 +28,7 @@ function probe.attach(net, options)
   self.measures = measure.new {
     history = history, clock = core.system.clock, step = function() return self.measure:step() end,
   }
+  self.costs = Costs.new(history)
   if rest then
     rest.optimizer = nil
     local number = self.measure:attach(net, rest)
@@ -47,6 +49,7 @@ function Probe:step()
   local step, seconds = self.measure:step(), core.system.clock() - self.started
   self.measure:end_step(seconds)
   self.measures:end_step(step, seconds)
+  self.costs:end_step(step, seconds, self.measure:costs(), self.measures:costs())
 end
 
 -- Ends the measuring. The rows stay.

@@ -3,6 +3,7 @@
 -- before that call goes on. Nothing of it stays but what is measured: gradients, running statistics and random streams
 -- are afterwards as they were.
 local core = require "sonde.core"
+local Context = require "sonde.measure.context"
 local fail = require "sonde.fail"
 local is_callable = require "sonde.callable"
 
@@ -44,8 +45,10 @@ local function measure_now(measure, number, net, given)
       .. "loss = nn.CrossEntropyLoss() } (run:fit gives its own)", given.where)
   end
   local restore_random = core.random.use(0) -- what is drawn in forward or loss is drawn from elsewhere
+  local go_on = Context.hold()
   local _ <close> = setmetatable({}, { __close = function()
     measure:samples_end()
+    go_on()
     restore_random()
   end })
   measure:samples_begin(number)

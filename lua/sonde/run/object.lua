@@ -1,6 +1,7 @@
 -- The `run` that a recipe's function gets. Here: what takes part, and what is kept. Its steps are in steps.lua, its
 -- loops in batches.lua, evaluate.lua and fit.lua.
 local core = require "sonde.core"
+local Costs = require "sonde.measure.costs"
 local Events = require "sonde.run.events"
 local Nonfinite = require "sonde.run.nonfinite"
 local Order = require "sonde.run.order"
@@ -57,6 +58,7 @@ function Run.new(options)
     history = self.history, clock = core.system.clock, batch = function() return self.batch[1], self.batch[2] end,
     step = function() return self.step + 1 end,
   }
+  self.costs = Costs.new(self.history)
   self.order = Order.new(function(text) self:warn(text) end, function() return self.step + 1 end)
   return self
 end

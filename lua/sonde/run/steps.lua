@@ -135,6 +135,7 @@ function Run:end_step()
   self.order:end_step()
   if self.measure then self.measure:end_step(seconds) end
   self.measures:end_step(step, seconds)
+  self.costs:end_step(step, seconds, self.measure and self.measure:costs() or {}, self.measures:costs())
   if first then self:keep_first_gradients() end
   if first and self.output then self.output:start(self) end
   self:report_nonfinite(step, loss, norm, seen)

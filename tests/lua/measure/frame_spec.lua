@@ -118,6 +118,22 @@ describe("costly measures", function()
       "the loss is not called with the network's output itself")
   end)
 
+  it("take the batch also where another probe of the network measures samples of its own", function()
+    local dir <close> = process.tempdir()
+    local function noise(r, beside)
+      return train(r, function(_, net, loss)
+        if beside then
+          r:probe(net, { input = sonde.ones(2, 4), target = sonde.tensor({ 1, 1 }, { dtype = "int64" }), loss = loss })
+        end
+        r:probe(net, { what = { "gradient_noise" }, every = 1, name = "own", loss = loss })
+      end)
+    end
+    local alone = run(dir, function(r) return noise(r, false) end, "a.h5")
+    local beside = run(dir, function(r) return noise(r, true) end, "b.h5")
+    assert.truthy(alone "/gradient_noise/trace":equal(beside "/gradient_noise/trace"))
+    assert.truthy(alone "/result/w":equal(beside "/result/w"))
+  end)
+
   it("become rarer where they would take more than their share of the time", function()
     local now, step = 0, 0
     local measure, history = require "sonde.measure", require "sonde.core".record.history()
