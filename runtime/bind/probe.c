@@ -72,13 +72,13 @@ static unsigned check_groups(const sonde_bind_args *args, int i)
     return bits;
 }
 
-/* p:attach(net, { every =, hist_every =, what =, name =, fixed = }): the network's number, from 0 */
+/* p:attach(net, { every =, hist_every =, what =, name =, fixed =, planned = }): the network's number, from 0 */
 static int attach(lua_State *L)
 {
     sonde_probe *probe = check_probe(L, 1);
     sonde_bind_args args;
     sonde_bind_args_open(&args, L, 2, "probe",
-                         SONDE_BIND_NAMES("target", "every", "hist_every", "what", "name", "fixed"));
+                         SONDE_BIND_NAMES("target", "every", "hist_every", "what", "name", "fixed", "planned"));
     sonde_module *net = sonde_bind_arg_module(&args, 0);
     sonde_probe_options options = {
         .every = sonde_bind_opt_integer(&args, 1, 1, 1, INT64_MAX),
@@ -86,11 +86,19 @@ static int attach(lua_State *L)
         .what = check_groups(&args, 3),
         .name = sonde_bind_opt_string(&args, 4, NULL),
         .fixed = sonde_bind_opt_boolean(&args, 5, false),
+        .planned = sonde_bind_opt_boolean(&args, 6, false),
     };
     int number;
     sonde_bind_check(L, sonde_probe_attach(probe, net, &options, &number));
     lua_pushinteger(L, number);
     return 1;
+}
+
+/* p:plan(net, measured): of one that is planned, whether the open step is measured */
+static int plan(lua_State *L)
+{
+    sonde_probe_plan(check_probe(L, 1), (int)luaL_checkinteger(L, 2), lua_toboolean(L, 3));
+    return 0;
 }
 
 static int observe_optimizer(lua_State *L)
@@ -296,6 +304,7 @@ static const luaL_Reg aside_methods[] = {
 
 static const luaL_Reg methods[] = {
     {"attach", attach},
+    {"plan", plan},
     {"observe_optimizer", observe_optimizer},
     {"end_step", end_step},
     {"step", step},

@@ -13,7 +13,7 @@ static bool is_compared(const probe_network *network, int64_t step)
 {
     const int64_t k = (step - 1) / network->hist_every;
     if (step == network->probe->last_step) return true;
-    return (step - 1) % network->hist_every < network->every && (k < FIRST || k % RARE == 0);
+    return (k < FIRST || k % RARE == 0) && sonde_probe_begins_block(network, step);
 }
 
 void sonde_probe_drift_open(probe_network *network)
@@ -23,7 +23,7 @@ void sonde_probe_drift_open(probe_network *network)
     int64_t next = step + network->every - (step - 1) % network->every; /* to be measured */
     if (last > step && last < next) next = last;
     network->compares = wanted && is_compared(network, step);
-    network->keeps = wanted && is_compared(network, next);
+    network->keeps = wanted && (network->is_planned || is_compared(network, next)); /* nobody knows a planned one's */
 }
 
 /* *copy, resized if need be, becomes n elements of x. */

@@ -216,6 +216,7 @@ typedef struct probe_network {
     int64_t n_called;
     int first_place[SONDE_PROBE_GROUP_COUNT]; /* of its probes along each axis; there they lie in sorted order */
     bool measuring, histograms;    /* in the open step; the latter stands for all RARE_GROUPS */
+    bool is_planned, planned;      /* measured when the host says so; it does for the open step */
     bool compares, keeps;          /* in the open step, with earlier ones; for the next measured step */
     bool fixed, sampled;           /* measured on samples of its own; … in the open step already */
     bool names_input;              /* its input may be the probe "input" */
@@ -424,6 +425,9 @@ void sonde_probe_underflows(probe_underflow *out, const sonde_histogram *h, sond
 void sonde_probe_samples_stop(probe_network *network); /* nothing if they are not being measured */
 
 /* probe.c */
+/* Of each hist_every steps the first one measured: on the grid of hist_every if `every` divides it. Asked of a planned
+ * network for the open step only. */
+bool sonde_probe_begins_block(const probe_network *network, int64_t step);
 void sonde_probe_unref(sonde_probe *probe);
 void sonde_probe_failed(sonde_probe *probe, sonde_status status); /* remembers the step's first failure */
 

@@ -80,14 +80,21 @@ void sonde_probe_failed(sonde_probe *probe, sonde_status status)
 
 static bool is_measured(const probe_network *network, int64_t step)
 {
+    if (network->is_planned) return network->planned;
     return (step - 1) % network->every == 0 || step == network->probe->last_step;
 }
 
-/* Of each hist_every steps the first one measured: on the grid of hist_every if `every` divides it. */
+bool sonde_probe_begins_block(const probe_network *network, int64_t step)
+{
+    const int64_t size = network->hist_every, last = network->measured_step;
+    if (network->is_planned) return last == 0 || (last - 1) / size < (step - 1) / size;
+    return (step - 1) % size < network->every;
+}
+
 static bool has_histograms(const probe_network *network, int64_t step)
 {
     if (!is_measured(network, step) || !(network->what & RARE_GROUPS)) return false;
-    return step == network->probe->last_step || (step - 1) % network->hist_every < network->every;
+    return step == network->probe->last_step || sonde_probe_begins_block(network, step);
 }
 
 static void open_step(probe_network *network)
@@ -118,15 +125,26 @@ int64_t sonde_probe_step(const sonde_probe *probe)
     return probe->step;
 }
 
+/* What is to be measured in the open step has changed. */
+static void reopen(probe_network *network)
+{
+    const int64_t step = network->probe->step;
+    if (network->measuring != is_measured(network, step)) open_step(network);
+    network->histograms = has_histograms(network, step);
+    sonde_probe_drift_open(network);
+}
+
+void sonde_probe_plan(sonde_probe *probe, int net, bool measured)
+{
+    if (net < 0 || net >= probe->n_networks || !probe->networks[net]->is_planned) return;
+    probe->networks[net]->planned = measured;
+    reopen(probe->networks[net]);
+}
+
 void sonde_probe_expect_end(sonde_probe *probe, int64_t last_step)
 {
     probe->last_step = last_step;
-    for (int i = 0; i < probe->n_networks; i++) {
-        probe_network *network = probe->networks[i];
-        if (network->measuring != is_measured(network, probe->step)) open_step(network);
-        network->histograms = has_histograms(network, probe->step);
-        sonde_probe_drift_open(network);
-    }
+    for (int i = 0; i < probe->n_networks; i++) reopen(probe->networks[i]);
 }
 
 static sonde_status close_step(sonde_probe *probe, double time)
@@ -148,7 +166,10 @@ sonde_status sonde_probe_end_step(sonde_probe *probe, double time)
     probe->step++;
     probe->n_backwards = 0;
     probe->failure = SONDE_OK;
-    for (int i = 0; i < probe->n_networks; i++) open_step(probe->networks[i]);
+    for (int i = 0; i < probe->n_networks; i++) {
+        probe->networks[i]->planned = false;
+        open_step(probe->networks[i]);
+    }
     return status;
 }
 

@@ -114,6 +114,7 @@ typedef struct sonde_probe_options { /* all zero: the defaults */
     bool fixed;         /* it is measured on samples of its own, see below, not on the batches it is trained on */
     unsigned what;      /* SONDE_PROBE_BIT(…) | …; 0: all */
     int64_t every;      /* steps with (step − 1) % every == 0 are measured, and the last one; 0: 1 */
+    bool planned;       /* instead, those of which sonde_probe_plan says so */
     int64_t hist_every; /* of each so many steps (1 .. n, n + 1 .. 2n, …) the first one measured has histograms
                          * and hidden_jacobian; the last step has them too; 0: 10 */
 } sonde_probe_options;
@@ -138,6 +139,10 @@ sonde_status sonde_probe_observe_optimizer(sonde_probe *probe, sonde_optimizer *
  * step has ended. */
 sonde_status sonde_probe_end_step(sonde_probe *probe, double time);
 int64_t sonde_probe_step(const sonde_probe *probe); /* number of the open step */
+
+/* Is the open step of a planned network measured? Said before its first forward; what is not said is not measured. Nothing
+ * for another number. */
+void sonde_probe_plan(sonde_probe *probe, int net, bool measured);
 
 /* "The first and last rows carry histograms whatever their cadence": nothing can be measured afterwards, so whoever
  * knows the number of the last step says it before that step's forward, and that step is measured, histograms included,

@@ -180,6 +180,7 @@ sonde_status sonde_probe_network_new(probe_network **out, sonde_probe *probe, so
     network->root = sonde_module_retain(net);
     network->what = options->what ? options->what : SONDE_PROBE_ALL;
     network->every = options->every ? options->every : 1;
+    network->is_planned = options->planned;
     network->hist_every = options->hist_every ? options->hist_every : 10;
     network->fixed = options->fixed;
     network->name = sonde_strdup(options->name ? options->name : "");

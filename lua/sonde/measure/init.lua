@@ -64,12 +64,15 @@ local function entries(where, what)
   return list
 end
 
--- Takes the costly measures from a probe's options: the options of the rest, nil if nothing else is to be measured; and
--- a list of requests for Measures:attach.
+-- Takes the costly measures from a probe's options: the options of the rest, nil if nothing else is to be measured, with
+-- is_due in place of a schedule that is no number (see probe/cadence.lua); and a list of requests for Measures:attach.
 function measure.split(where, options)
   local rest, requests, groups = {}, {}, {}
   for name, value in next, options do rest[name] = value end
   rest.budget = nil
+  if options.every ~= nil and type(options.every) ~= "number" then
+    rest.every, rest.is_due = nil, schedule(where .. ": every", options.every)
+  end
   if type(options.what) ~= "table" then return rest, requests end
   for _, entry in ipairs(entries(where, options.what)) do
     if kinds[entry[1]] then
@@ -80,10 +83,6 @@ function measure.split(where, options)
   end
   if #requests == 0 then return rest, requests end
   if #groups == 0 then return nil, requests end
-  if options.every ~= nil and type(options.every) ~= "number" then
-    fail("%s: only costly measures take a schedule; give it to them, as in { %s = { every = … } }", where,
-      requests[1].name)
-  end
   rest.what = groups
   if options.input == nil then rest.loss = nil end -- it is the measures'
   return rest, requests

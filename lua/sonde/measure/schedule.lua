@@ -1,4 +1,4 @@
--- When a costly measure runs: `every` = n, the steps with (step - 1) % n == 0; { log = n }, n steps per decade, evenly
+-- When something is measured: `every` = n, the steps with (step - 1) % n == 0; { log = n }, n steps per decade, evenly
 -- spaced on a log scale, the first among them: round(10^(k/n)), k = 0, 1, …; function(step), those for which it returns
 -- true. Schedules but the last also take the last step, where it is known.
 local fail = require "sonde.fail"
@@ -24,8 +24,10 @@ end
 -- where: how messages begin ("run:probe: every of 'hessian'"). Returns is_due(step, last_step or nil).
 return function(where, every)
   if type(every) == "function" then
-    return function(step)
-      local due = every(step)
+    local asked, due
+    return function(step) -- it is asked once for each step
+      if asked == step then return due end
+      asked, due = step, every(step)
       if type(due) ~= "boolean" then
         fail("%s: the function returns true or false for a step, got %s", where, type(due))
       end

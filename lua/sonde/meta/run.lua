@@ -30,8 +30,8 @@ function Run:model(net, name) end
 ---@return sonde.Optimizer
 function Run:optimizer(optimizer) end
 
----When a costly measure runs: at steps with (step - 1) % every == 0; with { log = n }, at n steps per decade; or when the function
----returns true for a step.
+---When something is measured: at steps with (step - 1) % every == 0; with { log = n }, at n steps per decade, 1 the first; or when
+---the function, asked once for each step, returns true. The last step too, but not against the function.
 ---@alias sonde.Schedule integer|{ log: integer }|fun(step: integer): boolean
 
 ---@class sonde.MeasureOptions
@@ -69,8 +69,7 @@ function Run:optimizer(optimizer) end
 ---@field lyapunov? sonde.LyapunovOptions
 
 ---@class sonde.ProbeOptions
----Steps with (step - 1) % every == 0 are measured, and the last one (1; costly measures: 100, and any sonde.Schedule).
----@field every? integer|sonde.Schedule
+---@field every? sonde.Schedule  (1; costly measures: 100)
 ---@field hist_every? integer  of each so many steps the first one measured has histograms and hidden_jacobian, and the last step (10)
 ---Groups of the file: weight_grad, activation_grad, activation, weight, weight_grad_hist, activation_grad_hist,
 ---hidden_grad, hidden_jacobian (with the histograms), gate, gain, skip, weight_drift (all).

@@ -1,5 +1,6 @@
 -- sonde.probe: measuring a network outside a run, into memory.
 local core = require "sonde.core"
+local Cadence = require "sonde.probe.cadence"
 local Costs = require "sonde.measure.costs"
 local fail = require "sonde.fail"
 local measure = require "sonde.measure"
@@ -28,10 +29,10 @@ function probe.attach(net, options)
   self.measures = measure.new {
     history = history, clock = core.system.clock, step = function() return self.measure:step() end,
   }
-  self.costs = Costs.new(history)
+  self.costs, self.cadence = Costs.new(history), Cadence.new(self.measure)
   if rest then
     rest.optimizer = nil
-    local number = self.measure:attach(net, rest)
+    local number = self.cadence:attach(net, rest)
     if fixed then self.handle = samples.watch(self.measure, number, net, fixed) end
   end
   if #requests > 0 then self.measures:attach(net, requests, source) end
@@ -47,7 +48,7 @@ end
 function Probe:step()
   check_open(self)
   local step, seconds = self.measure:step(), core.system.clock() - self.started
-  self.measure:end_step(seconds)
+  self.cadence:end_step(seconds)
   self.measures:end_step(step, seconds)
   self.costs:end_step(step, seconds, self.measure:costs(), self.measures:costs())
 end

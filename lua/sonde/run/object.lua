@@ -1,6 +1,7 @@
 -- The `run` that a recipe's function gets. Here: what takes part, and what is kept. Its steps are in steps.lua, its
 -- loops in batches.lua, evaluate.lua and fit.lua.
 local core = require "sonde.core"
+local Cadence = require "sonde.probe.cadence"
 local Costs = require "sonde.measure.costs"
 local Events = require "sonde.run.events"
 local Nonfinite = require "sonde.run.nonfinite"
@@ -119,9 +120,10 @@ function Run:attach(net, options, fixed)
   self:check_first_step()
   if not self.measure then
     self.measure = core.probe.new(self.history, self.step + 1)
+    self.cadence = Cadence.new(self.measure)
     for _, optimizer in ipairs(self.optimizers) do self.measure:observe_optimizer(optimizer) end
   end
-  local number = self.measure:attach(net, options)
+  local number = self.cadence:attach(net, options)
   self.nets[net] = self.nets[net] or { prefix = options.name and options.name .. "." or "" }
   if not fixed then return end
   self.samples[#self.samples + 1] = { net = net, given = fixed }

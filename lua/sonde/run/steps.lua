@@ -113,7 +113,7 @@ function Run:report_nonfinite(step, loss, norm, seen)
   if reason then self.stopped = Stop.new("failed", reason, 1) end
 end
 
--- Row 1 leaves memory when it is on file; the picture of run:summary needs it at the end.
+-- The first row leaves memory when it is on file; the picture of run:summary needs it at the end.
 function Run:keep_first_gradients()
   local group = self.history:find("weight_grad")
   self.first_gradients = group and group:read("l2_norm")
@@ -133,10 +133,10 @@ function Run:end_step()
   self.rows:write(step, seconds, self.epoch, self.output)
   self.step, self.clips, self.norms = step, {}, {}
   self.order:end_step()
-  if self.measure then self.measure:end_step(seconds) end
+  if self.measure then self.cadence:end_step(seconds) end
   self.measures:end_step(step, seconds)
   self.costs:end_step(step, seconds, self.measure and self.measure:costs() or {}, self.measures:costs())
-  if first then self:keep_first_gradients() end
+  if not self.first_gradients then self:keep_first_gradients() end
   if first and self.output then self.output:start(self) end
   self:report_nonfinite(step, loss, norm, seen)
   if self.output then self.output:check() end

@@ -176,8 +176,9 @@ describe("costly measures", function()
     assert.error_matches(with { what = { gradient_noise = 3 } }, "expected a table of options, got number")
     assert.error_matches(with { what = { weight_grad = { every = 2 } } }, "'weight_grad' has no options of its own")
     assert.error_matches(with { what = { "gradient_noise", gradient_noise = {} } }, "named twice")
-    assert.error_matches(with { what = { "weight_grad", "gradient_noise" }, every = { log = 3 } },
-      "only costly measures take a schedule")
+    assert.error_matches(with { every = {} }, "every: log, steps per decade, must be a whole number of at least 1")
+    assert.error_matches(with { every = "often" }, "every must be a whole number of at least 1, got often")
+    assert.error_matches(with { every = function() end }, "the function returns true or false for a step, got nil")
     assert.error_matches(with { what = { "gradient_noise" } }, "'gradient_noise' needs the loss: name it")
     assert.error_matches(with { what = { "gradient_noise" }, loss = 3 }, "loss is called with the output")
     assert.error_matches(with { what = { "gradient_noise" }, loss = function(o) return o end },
