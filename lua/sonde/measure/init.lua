@@ -64,7 +64,7 @@ local function entries(where, what)
   return list
 end
 
--- Takes the costly measures from a probe's options: the options of the rest, nil if nothing else is to be measured, with
+-- Takes the costly measures from a probe's options: the options of the rest, nil if nothing else is measured, with
 -- is_due in place of a schedule that is no number (see probe/cadence.lua); and a list of requests for Measures:attach.
 function measure.split(where, options)
   local rest, requests, groups = {}, {}, {}
