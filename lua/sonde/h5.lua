@@ -8,7 +8,8 @@ local h5 = {
 }
 
 -- h5.open(path[, mode]): "r" (the default; a live or killed run's FILE.part too), "r+" or "w". The file has
--- :read(path[, { start =, count = }]), :write(path, value[, axes]), :append(path, value[, axes]), :list([group]),
+-- :read(path[, { start =, count =, step =, dtype = }]), :write(path, value[, axes]), :append(path, value[, axes]),
+-- :list([group]),
 -- :info(path), :attribute(path, name), :attribute_info(path, name), :attributes([path]), :set_attribute(path, name,
 -- value), :make_group(path), :axes(path), :is_live(), :has_writer(), :close(), :discard(). Numbers come and go as
 -- tensors or numbers, texts as texts or lists of them. In mode "w" the file gets its name when it is closed;

@@ -148,47 +148,51 @@ static int attribute(lua_State *L)
     return value_done(L, sonde_h5_read_attribute(file, path, name, sonde_bind_new_h5_value(L)));
 }
 
-/* start and count of a part, in HDF5's counting: without start from 1, without count to the end. The status is that of
- * inspect; raises if they do not fit the axes. */
-static sonde_status check_part(sonde_bind_args *args, sonde_h5_file *file, const char *path, int64_t *start,
-                               int64_t *count)
+/* Argument `i`, where it is given: one number for each axis. */
+static void check_places(sonde_bind_args *args, int i, const char *path, int ndim, int64_t least, int64_t *out)
+{
+    if (!sonde_bind_given(args, i)) return;
+    int n = sonde_bind_arg_integers(args, i, out, SONDE_H5_DIMS, least);
+    if (n != ndim) sonde_bind_arg_fail(args, i, "'%s' has %d axes, got %d numbers", path, ndim, n);
+}
+
+/* start, step and count of a part, in HDF5's counting: without start from 1, without count to the end; a negative start
+ * counts from the end. The status is that of inspect; raises if they do not fit the axes. */
+static sonde_status check_part(sonde_bind_args *args, sonde_h5_file *file, const char *path, sonde_h5_part *part)
 {
     sonde_h5_info about;
     sonde_status status = sonde_h5_inspect(file, path, &about);
     if (status != SONDE_OK || about.kind != SONDE_H5_DATASET) return status; /* reading says what is wrong */
-    int n = about.ndim, n_counts = about.ndim;
-    for (int d = 0; d < n; d++) start[d] = 1;
-    if (sonde_bind_given(args, 1)) n = sonde_bind_arg_integers(args, 1, start, SONDE_H5_DIMS, 1);
-    for (int d = 0; d < n; d++) start[d]--;
-    for (int d = 0; d < about.ndim; d++) count[d] = start[d] < about.shape[d] ? about.shape[d] - start[d] : 0;
-    if (sonde_bind_given(args, 2)) n_counts = sonde_bind_arg_integers(args, 2, count, SONDE_H5_DIMS, 0);
-    if (n != about.ndim || n_counts != about.ndim) {
-        sonde_bind_raise(args->L, "read: '%s' has %d axes; start and count need as many numbers", path, about.ndim);
+    for (int d = 0; d < about.ndim; d++) part->start[d] = part->step[d] = 1;
+    check_places(args, 1, path, about.ndim, INT64_MIN, part->start);
+    check_places(args, 4, path, about.ndim, 1, part->step);
+    for (int d = 0; d < about.ndim; d++) {
+        if (part->start[d] == 0) sonde_bind_arg_fail(args, 1, "places count from 1, or from -1 at the end; got 0");
+        part->start[d] += part->start[d] < 0 ? about.shape[d] : -1;
+        bool inside = part->start[d] >= 0 && part->start[d] < about.shape[d];
+        part->count[d] = inside ? (about.shape[d] - part->start[d] - 1) / part->step[d] + 1 : 0;
     }
+    check_places(args, 2, path, about.ndim, 0, part->count);
     return SONDE_OK;
 }
 
-/* f:read(path[, { start = { from 1 … }, count = { … }, dtype = }]): the whole, or a part of every axis */
+/* f:read(path[, { start = { from 1 … }, count = { … }, step = { … }, dtype = }]): the whole, or a part of every axis */
 static int read_dataset(lua_State *L)
 {
+    static const sonde_h5_type types[] = {
+        [SONDE_FLOAT32] = SONDE_H5_F32, [SONDE_FLOAT64] = SONDE_H5_F64, [SONDE_INT64] = SONDE_H5_I64};
     sonde_h5_file *file = check_file(L);
     sonde_bind_args args;
-    sonde_bind_args_open(&args, L, 2, "read", SONDE_BIND_NAMES("path", "start", "count", "dtype"));
+    sonde_bind_args_open(&args, L, 2, "read", SONDE_BIND_NAMES("path", "start", "count", "dtype", "step"));
     const char *path = sonde_bind_arg_string(&args, 0);
-    int64_t start[SONDE_H5_DIMS] = {0}, count[SONDE_H5_DIMS] = {0};
-    bool part = sonde_bind_given(&args, 1) || sonde_bind_given(&args, 2);
-    if (part) {
-        sonde_status status = check_part(&args, file, path, start, count);
-        if (status != SONDE_OK) return sonde_bind_refuse(L, status);
-    }
+    sonde_h5_part part = {{0}, {0}, {0}};
+    bool whole = !sonde_bind_given(&args, 1) && !sonde_bind_given(&args, 2) && !sonde_bind_given(&args, 4);
+    sonde_status status = whole ? SONDE_OK : check_part(&args, file, path, &part);
+    if (status != SONDE_OK) return sonde_bind_refuse(L, status);
     sonde_h5_type type = SONDE_H5_NATURAL;
-    if (sonde_bind_given(&args, 3)) {
-        static const sonde_h5_type types[] = {
-            [SONDE_FLOAT32] = SONDE_H5_F32, [SONDE_FLOAT64] = SONDE_H5_F64, [SONDE_INT64] = SONDE_H5_I64};
-        type = types[sonde_bind_opt_dtype(&args, 3, SONDE_FLOAT32)];
-    }
+    if (sonde_bind_given(&args, 3)) type = types[sonde_bind_opt_dtype(&args, 3, SONDE_FLOAT32)];
     sonde_h5_value *value = sonde_bind_new_h5_value(L);
-    return value_done(L, sonde_h5_read(file, path, type, part ? start : NULL, part ? count : NULL, value));
+    return value_done(L, sonde_h5_read(file, path, type, whole ? NULL : &part, value));
 }
 
 typedef sonde_status (*put_function)(sonde_h5_file *, const char *, const sonde_h5_value *, const char *const *);

@@ -11,6 +11,15 @@ static void release_value(void *object)
 
 static const sonde_bind_kind kind_value = {.name = "H5Value", .release = release_value};
 
+/* The text at `index`, which stays where it is. HDF5 ends texts with a NUL: raises for one that holds any. */
+static const char *check_text(lua_State *L, int index, const char *what)
+{
+    size_t length;
+    const char *text = lua_tolstring(L, index, &length);
+    if (strlen(text) != length) sonde_bind_raise(L, "%s: the text holds a NUL, which HDF5 ends texts with", what);
+    return text;
+}
+
 /* Lists: texts become TEXT, integers I64, other numbers F64. Plain ones, which keep their texts: what a metamethod hands
  * out, nobody keeps. */
 static sonde_h5_value check_list(lua_State *L, int index, const char *what)
@@ -34,7 +43,7 @@ static sonde_h5_value check_list(lua_State *L, int index, const char *what)
     value.data = sonde_bind_scratch(L, (size_t)n * 8);
     for (int64_t i = 0; i < n; i++) {
         lua_rawgeti(L, index, i + 1);
-        if (texts) ((const char **)value.data)[i] = lua_tostring(L, -1); /* the list keeps the text */
+        if (texts) ((const char **)value.data)[i] = check_text(L, -1, what); /* the list keeps the text */
         else if (integers) ((int64_t *)value.data)[i] = lua_tointeger(L, -1);
         else ((double *)value.data)[i] = lua_tonumber(L, -1);
         lua_pop(L, 1);
@@ -58,7 +67,7 @@ sonde_h5_value sonde_bind_check_h5_value(lua_State *L, int index, const char *wh
     case LUA_TTABLE: return check_list(L, index, what);
     case LUA_TSTRING: {
         const char **text = sonde_bind_scratch(L, sizeof *text);
-        *text = lua_tostring(L, index);
+        *text = check_text(L, index, what);
         return sonde_h5_text(text);
     }
     case LUA_TNUMBER:

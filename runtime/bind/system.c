@@ -3,9 +3,15 @@
 #include "guard/guard.h"
 
 #include <dlfcn.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #ifndef SONDE_FLAGS /* set by CMake for this file */
@@ -148,7 +154,31 @@ static int pending_signal(lua_State *L)
     return 1;
 }
 
+/* system.apart(): from here on a child process goes on, and this one waits for its end. Nothing in the child. In the
+ * parent its exit code, 128 + n where signal n ended it, and then whether that was a crash; nothing too where there can
+ * be no child. */
+static int apart(lua_State *L)
+{
+    fflush(NULL);
+    pid_t parent = getpid(), child = fork();
+    if (child < 0) return 0;
+    if (child == 0) {
+        const struct rlimit no_core = {0, 0};
+        setrlimit(RLIMIT_CORE, &no_core);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent) _exit(1);
+        return 0;
+    }
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+    int n = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    lua_pushinteger(L, n ? 128 + n : WEXITSTATUS(status));
+    lua_pushboolean(L, n == SIGSEGV || n == SIGBUS || n == SIGABRT || n == SIGFPE || n == SIGILL);
+    return 2;
+}
+
 static const luaL_Reg functions[] = {
+    {"apart", apart},
     {"build", build},
     {"clock", clock_seconds},
     {"now", now},

@@ -26,6 +26,27 @@ static sonde_status check_fit(hid_t dataset, const char *path, const sonde_h5_va
     return SONDE_OK;
 }
 
+/* HDF5 would store integers that do not fit as the nearest that do. */
+static sonde_status check_range(hid_t dataset, const char *path, const sonde_h5_value *value)
+{
+    char name[24];
+    scoped hid_t type = H5Dget_type(dataset);
+    if (value->type != SONDE_H5_I64 || type < 0 || H5Tget_class(type) != H5T_INTEGER) return SONDE_OK;
+    size_t bits = H5Tget_precision(type);
+    bool is_signed = H5Tget_sign(type) != H5T_SGN_NONE;
+    int64_t high = bits >= 64 ? INT64_MAX : (INT64_C(1) << (is_signed ? bits - 1 : bits)) - 1;
+    int64_t low = !is_signed ? 0 : bits >= 64 ? INT64_MIN : -high - 1;
+    int64_t n = sonde_h5_value_count(value);
+    h5_classify(type, name);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t number = ((const int64_t *)value->data)[i];
+        if (number < low || number > high)
+            return sonde_fail(SONDE_EDTYPE, "'%s' holds %s data, in which %lld has no room", path, name,
+                              (long long)number);
+    }
+    return SONDE_OK;
+}
+
 /* Makes room for the value and writes it there. */
 static sonde_status write_after(hid_t dataset, const char *path, const sonde_h5_value *value, const hsize_t *shape)
 {
@@ -58,7 +79,7 @@ static sonde_status extend_count(hid_t scale, const char *path, hsize_t wanted)
     if (n >= wanted) return SONDE_OK;
     sonde_h5_value old = { 0 };
     bool counts = most == H5S_UNLIMITED && h5_classify(type, name) == SONDE_H5_I64 &&
-                  h5_read_dataset(scale, path, SONDE_H5_I64, NULL, NULL, &old) == SONDE_OK;
+                  h5_read_dataset(scale, path, SONDE_H5_I64, NULL, &old) == SONDE_OK;
     for (hsize_t i = 0; counts && i < n; i++) counts = ((int64_t *)old.data)[i] == (int64_t)i + 1;
     sonde_h5_value_free(&old);
     if (!counts)
@@ -84,6 +105,7 @@ sonde_status h5_append(hid_t file, const char *path, const sonde_h5_value *value
     scoped hid_t dataset = H5Dopen2(file, path, H5P_DEFAULT);
     if (dataset < 0) return h5_fail(SONDE_EFORMAT, "'%s' cannot be opened", path);
     SONDE_TRY(check_fit(dataset, path, value, shape));
+    SONDE_TRY(check_range(dataset, path, value));
     if (sonde_h5_value_count(value) == 0) return SONDE_OK;
     scoped hid_t scale = H5DSis_scale(dataset) > 0 ? H5I_INVALID_HID : h5_first_scale(dataset, 0);
     if (scale >= 0) SONDE_TRY(extend_count(scale, path, shape[0] + (hsize_t)value->shape[0]));

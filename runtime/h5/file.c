@@ -185,8 +185,8 @@ hid_t h5_open_kind(sonde_h5_file *f, const char *path, H5I_type_t kind)
     return H5I_INVALID_HID;
 }
 
-sonde_status sonde_h5_read(sonde_h5_file *f, const char *path, sonde_h5_type type, const int64_t *start,
-                           const int64_t *count, sonde_h5_value *out)
+sonde_status sonde_h5_read(sonde_h5_file *f, const char *path, sonde_h5_type type, const sonde_h5_part *part,
+                           sonde_h5_value *out)
 {
     char what[1024];
     h5_enter();
@@ -194,7 +194,7 @@ sonde_status sonde_h5_read(sonde_h5_file *f, const char *path, sonde_h5_type typ
     {
         scoped hid_t dataset = h5_open_kind(f, path, H5I_DATASET);
         const char *name = h5_name_of(f, path, what);
-        status = dataset < 0 ? SONDE_EARG : h5_read_dataset(dataset, name, type, start, count, out);
+        status = dataset < 0 ? SONDE_EARG : h5_read_dataset(dataset, name, type, part, out);
     }
     h5_leave();
     return status;

@@ -175,11 +175,14 @@ sonde_status sonde_h5_list_attributes(sonde_h5_file *file, const char *path, son
  * [ndim]. */
 sonde_status sonde_h5_axes(sonde_h5_file *file, const char *path, sonde_h5_value *out);
 
-/* A whole dataset (start = count = NULL) or the part start[d] .. start[d] + count[d] - 1 of every axis, from 0;
- * converted to `type` (NATURAL: as it is). EARG: no such dataset, out of range (says the shape). EDTYPE: cannot become
- * `type`. */
-sonde_status sonde_h5_read(sonde_h5_file *file, const char *path, sonde_h5_type type, const int64_t *start,
-                           const int64_t *count, sonde_h5_value *out);
+/* Of every axis `count` places from `start` (from 0) on, each `step` (at least 1) after the one before. */
+typedef struct sonde_h5_part {
+    int64_t start[SONDE_H5_DIMS], count[SONDE_H5_DIMS], step[SONDE_H5_DIMS];
+} sonde_h5_part;
+/* A whole dataset (part = NULL) or a part of it, converted to `type` (NATURAL: as it is). EARG: no such dataset, out of
+ * range (says the shape). EDTYPE: cannot become `type`, as integers beyond 2^63 - 1 cannot become I64. */
+sonde_status sonde_h5_read(sonde_h5_file *file, const char *path, sonde_h5_type type, const sonde_h5_part *part,
+                           sonde_h5_value *out);
 sonde_status sonde_h5_read_attribute(sonde_h5_file *file, const char *path, const char *name, sonde_h5_value *out);
 
 /* A new dataset, missing groups made; `axes` as for sonde_h5_writer_put. EARG if something is there; ESTATE in

@@ -93,26 +93,6 @@ sonde_status sonde_h5_list(sonde_h5_file *f, const char *path, sonde_h5_value *o
     return status;
 }
 
-static sonde_status attribute_names(hid_t object, const char *what, sonde_h5_value *out)
-{
-    int n = H5Aget_num_attrs(object);
-    if (n < 0) return h5_fail(SONDE_EFORMAT, "%s: its attributes cannot be read", what);
-    char (*names)[256] = sonde_alloc_zeroed((size_t)n * sizeof *names + 1);
-    const char **pointers = sonde_alloc((size_t)n * sizeof *pointers + 1);
-    sonde_status status = names && pointers ? SONDE_OK : SONDE_ENOMEM;
-    for (int i = 0; status == SONDE_OK && i < n; i++) {
-        scoped hid_t attribute = H5Aopen_by_idx(object, ".", H5_INDEX_NAME, H5_ITER_INC, (hsize_t)i, H5P_DEFAULT,
-                                                H5P_DEFAULT);
-        if (attribute < 0 || H5Aget_name(attribute, sizeof *names, names[i]) < 0)
-            status = h5_fail(SONDE_EFORMAT, "%s: its attributes cannot be read", what);
-        pointers[i] = names[i];
-    }
-    if (status == SONDE_OK) status = h5_pack_text(out, n, pointers, false);
-    sonde_free(names);
-    sonde_free(pointers);
-    return status;
-}
-
 sonde_status sonde_h5_list_attributes(sonde_h5_file *f, const char *path, sonde_h5_value *out)
 {
     char what[1024];
@@ -120,7 +100,7 @@ sonde_status sonde_h5_list_attributes(sonde_h5_file *f, const char *path, sonde_
     sonde_status status;
     {
         scoped hid_t object = h5_open_object(f, path);
-        status = object < 0 ? SONDE_EARG : attribute_names(object, h5_name_of(f, path, what), out);
+        status = object < 0 ? SONDE_EARG : h5_attribute_names(object, h5_name_of(f, path, what), out);
     }
     h5_leave();
     return status;

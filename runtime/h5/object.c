@@ -2,6 +2,7 @@
 #include "h5/room.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- paths and groups ---------------------------------------------------------------------------------- */
@@ -53,25 +54,68 @@ hid_t h5_ensure_group(hid_t file, const char *path)
     return group;
 }
 
+/* A list of names as HDF5 tells them: in its native order, since for any other it makes a table, of which it frees more
+ * than it filled where a file is damaged. */
+typedef struct named {
+    char *name;
+    int64_t order; /* of creation; 0 where it is not known */
+} named;
+
 typedef struct name_list {
-    char **name;
+    named *item;
     size_t n, capacity;
 } name_list;
 
-static herr_t collect_name(hid_t group, const char *name, const H5L_info_t *info, void *context)
+static herr_t collect(name_list *list, const char *name, int64_t order)
 {
-    (void)group, (void)info;
-    name_list *list = context;
     if (list->n == list->capacity) {
         size_t capacity = list->capacity ? list->capacity * 2 : 32;
-        char **grown = sonde_realloc(list->name, capacity * sizeof *grown);
+        named *grown = sonde_realloc(list->item, capacity * sizeof *grown);
         if (!grown) return -1;
-        list->name = grown;
+        list->item = grown;
         list->capacity = capacity;
     }
-    if (!(list->name[list->n] = sonde_strdup(name))) return -1;
-    list->n++;
+    named item = { sonde_strdup(name), order };
+    if (!item.name) return -1;
+    list->item[list->n++] = item;
     return 0;
+}
+
+static herr_t collect_link(hid_t group, const char *name, const H5L_info_t *info, void *list)
+{
+    (void)group;
+    return collect(list, name, info->corder_valid ? info->corder : 0);
+}
+
+static herr_t collect_attribute(hid_t object, const char *name, const H5A_info_t *info, void *list)
+{
+    (void)object, (void)info;
+    return collect(list, name, 0);
+}
+
+static int by_order(const void *a, const void *b)
+{
+    const named *x = a, *y = b;
+    if (x->order != y->order) return x->order < y->order ? -1 : 1;
+    return strcmp(x->name, y->name);
+}
+
+/* Gives the names of a list that was `read` and frees it. */
+static sonde_status give_names(name_list *list, bool read, const char *what, sonde_h5_value *out)
+{
+    sonde_status status = read ? SONDE_OK : h5_fail(SONDE_EFORMAT, "%s cannot be read", what);
+    const char **names = status == SONDE_OK ? sonde_alloc(list->n * sizeof *names + 1) : NULL;
+    if (names) {
+        if (list->n > 0) qsort(list->item, list->n, sizeof *list->item, by_order);
+        for (size_t i = 0; i < list->n; i++) names[i] = list->item[i].name;
+        status = h5_pack_text(out, (int64_t)list->n, names, false);
+    } else if (status == SONDE_OK) {
+        status = SONDE_ENOMEM;
+    }
+    for (size_t i = 0; i < list->n; i++) sonde_free(list->item[i].name);
+    sonde_free(list->item);
+    sonde_free(names);
+    return status;
 }
 
 sonde_status h5_names(hid_t group, sonde_h5_value *out)
@@ -79,17 +123,21 @@ sonde_status h5_names(hid_t group, sonde_h5_value *out)
     scoped hid_t plist = H5Gget_create_plist(group);
     unsigned order = 0;
     if (plist >= 0) H5Pget_link_creation_order(plist, &order);
-    H5_index_t index = order & H5P_CRT_ORDER_TRACKED ? H5_INDEX_CRT_ORDER : H5_INDEX_NAME;
     name_list list = { 0 };
     hsize_t at = 0;
-    sonde_status status = SONDE_OK;
-    if (H5Literate(group, index, H5_ITER_INC, &at, collect_name, &list) < 0)
-        status = h5_fail(SONDE_EFORMAT, "the names in a group cannot be read");
-    else
-        status = h5_pack_text(out, (int64_t)list.n, (const char *const *)list.name, false);
-    for (size_t i = 0; i < list.n; i++) sonde_free(list.name[i]);
-    sonde_free(list.name);
-    return status;
+    H5_index_t index = order & H5P_CRT_ORDER_INDEXED ? H5_INDEX_CRT_ORDER : H5_INDEX_NAME;
+    bool read = H5Literate(group, index, H5_ITER_NATIVE, &at, collect_link, &list) >= 0;
+    return give_names(&list, read, "the names in a group", out);
+}
+
+sonde_status h5_attribute_names(hid_t object, const char *what, sonde_h5_value *out)
+{
+    name_list list = { 0 };
+    hsize_t at = 0;
+    char text[1100];
+    bool read = H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_NATIVE, &at, collect_attribute, &list) >= 0;
+    snprintf(text, sizeof text, "%s: its attributes", what);
+    return give_names(&list, read, text, out);
 }
 
 /* ---- attributes ---------------------------------------------------------------------------------------- */
@@ -139,6 +187,7 @@ sonde_status h5_put_attribute(hid_t file, const char *path, const char *name, co
 {
     SONDE_TRY(h5_check_path(path));
     if (!name || !*name) return sonde_fail(SONDE_EARG, "an attribute of '%s' needs a name", path);
+    if (strlen(name) > 1000) return sonde_fail(SONDE_EARG, "'%.40s…': the name of an attribute is too long", name);
     scoped hid_t object = h5_kind(file, path) != SONDE_H5_NOTHING ? H5Oopen(file, path, H5P_DEFAULT)
                                                                   : h5_ensure_group(file, path);
     if (object < 0) return h5_fail(SONDE_EIO, "group '%s' cannot be made", path);

@@ -45,8 +45,25 @@ static herr_t read_raw(const source *from, hid_t memory_type, void *data)
     return H5Dread(from->id, memory_type, from->memory, from->file, H5P_DEFAULT, data);
 }
 
+/* Unsigned integers of 8 bytes: HDF5 would make the largest ones 2^63 - 1. */
+static sonde_status read_unsigned(const source *from, sonde_h5_value *out)
+{
+    if (read_raw(from, H5T_NATIVE_UINT64, out->data) < 0) return h5_fail(SONDE_EFORMAT, "%s cannot be read", from->what);
+    int64_t n = sonde_h5_value_count(out);
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t number = ((uint64_t *)out->data)[i];
+        if (number > INT64_MAX)
+            return sonde_fail(SONDE_EDTYPE, "%s holds %llu, beyond int64; read it as float64", from->what,
+                              (unsigned long long)number);
+    }
+    return SONDE_OK;
+}
+
 static sonde_status read_numbers(const source *from, sonde_h5_value *out)
 {
+    if (out->type == SONDE_H5_I64 && H5Tget_class(from->type) == H5T_INTEGER && H5Tget_size(from->type) >= 8 &&
+        H5Tget_sign(from->type) == H5T_SGN_NONE)
+        return read_unsigned(from, out);
     scoped hid_t type = h5_stored_type(out->type);
     if (type < 0) return h5_fail(SONDE_ENOMEM, "%s", from->what);
     if (read_raw(from, type, out->data) < 0) return h5_fail(SONDE_EFORMAT, "%s cannot be read", from->what);
@@ -128,21 +145,28 @@ static sonde_status get_shape(const char *what, hid_t space, sonde_h5_value *out
     return SONDE_OK;
 }
 
-static sonde_status select_part(const char *what, hid_t space, const int64_t *start, const int64_t *count,
-                                sonde_h5_value *out)
+static sonde_status select_part(const char *what, hid_t space, const sonde_h5_part *part, sonde_h5_value *out)
 {
-    hsize_t first[SONDE_H5_DIMS], n[SONDE_H5_DIMS];
+    hsize_t first[SONDE_H5_DIMS], n[SONDE_H5_DIMS], step[SONDE_H5_DIMS];
     for (int d = 0; d < out->ndim; d++) {
-        if (start[d] < 0 || count[d] < 0 || start[d] > out->shape[d] || count[d] > out->shape[d] - start[d])
-            return sonde_fail(SONDE_EARG, "%s: axis %d has length %lld, there is no part %lld..%lld", what, d + 1,
-                              (long long)out->shape[d], (long long)start[d] + 1, (long long)(start[d] + count[d]));
-        first[d] = (hsize_t)start[d];
-        n[d] = (hsize_t)count[d];
-        out->shape[d] = count[d];
+        int64_t start = part->start[d], count = part->count[d], by = part->step[d], length = out->shape[d];
+        if (by < 1) return sonde_fail(SONDE_EARG, "%s: axis %d: a step of %lld", what, d + 1, (long long)by);
+        by = by < length ? by : length + 1; /* as large as it may be, without overflow */
+        if (start < 0 || start > length)
+            return sonde_fail(SONDE_EARG, "%s: axis %d has length %lld; the part begins outside it", what, d + 1,
+                              (long long)length);
+        if (count < 0 || count > (length - start + by - 1) / by)
+            return sonde_fail(SONDE_EARG, "%s: axis %d has length %lld; there are no %lld values from %lld on%s", what,
+                              d + 1, (long long)length, (long long)count, (long long)start + 1,
+                              by > 1 ? " in such steps" : "");
+        first[d] = (hsize_t)start;
+        n[d] = (hsize_t)count;
+        step[d] = (hsize_t)by;
+        out->shape[d] = count;
     }
     if (out->ndim == 0) return SONDE_OK;
     bool empty = sonde_h5_value_count(out) == 0;
-    herr_t done = empty ? H5Sselect_none(space) : H5Sselect_hyperslab(space, H5S_SELECT_SET, first, NULL, n, NULL);
+    herr_t done = empty ? H5Sselect_none(space) : H5Sselect_hyperslab(space, H5S_SELECT_SET, first, step, n, NULL);
     return done < 0 ? h5_fail(SONDE_EFORMAT, "%s", what) : SONDE_OK;
 }
 
@@ -176,8 +200,8 @@ static sonde_status read_selected(source *from, hid_t space, sonde_h5_value *sha
     return SONDE_OK;
 }
 
-sonde_status h5_read_dataset(hid_t dataset, const char *what, sonde_h5_type type, const int64_t *start,
-                             const int64_t *count, sonde_h5_value *out)
+sonde_status h5_read_dataset(hid_t dataset, const char *what, sonde_h5_type type, const sonde_h5_part *part,
+                             sonde_h5_value *out)
 {
     scoped hid_t stored = H5Dget_type(dataset);
     scoped hid_t file_space = H5Dget_space(dataset);
@@ -186,7 +210,7 @@ sonde_status h5_read_dataset(hid_t dataset, const char *what, sonde_h5_type type
     sonde_h5_value shape = { 0 };
     SONDE_TRY(choose_type(&from, type, &shape.type));
     SONDE_TRY(get_shape(what, file_space, &shape));
-    if (start && count) SONDE_TRY(select_part(what, file_space, start, count, &shape));
+    if (part) SONDE_TRY(select_part(what, file_space, part, &shape));
     hsize_t dims[SONDE_H5_DIMS];
     for (int d = 0; d < shape.ndim; d++) dims[d] = (hsize_t)shape.shape[d];
     scoped hid_t memory = shape.ndim ? H5Screate_simple(shape.ndim, dims, NULL) : H5Screate(H5S_SCALAR);

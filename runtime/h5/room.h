@@ -47,8 +47,8 @@ sonde_status h5_pack_text(sonde_h5_value *out, int64_t n, const char *const *tex
 /* What a stored type becomes when read (never NATURAL), and its name. */
 sonde_h5_type h5_classify(hid_t stored, char name[static 24]);
 /* For h5_read_*: `what` names the thing in messages ("'run.h5': /grad/mean"). */
-sonde_status h5_read_dataset(hid_t dataset, const char *what, sonde_h5_type type, const int64_t *start,
-                             const int64_t *count, sonde_h5_value *out);
+sonde_status h5_read_dataset(hid_t dataset, const char *what, sonde_h5_type type, const sonde_h5_part *part,
+                             sonde_h5_value *out);
 sonde_status h5_read_attribute(hid_t object, const char *name, const char *what, sonde_h5_value *out);
 
 /* Reads everything that could crash HDF5 in a child process first; EFORMAT if it does. `file` must be open for reading
@@ -88,6 +88,8 @@ sonde_status h5_check_path(const char *path); /* "/a/b": absolute, no empty, "."
 hid_t h5_first_scale(hid_t dataset, int axis); /* the first dimension scale of an axis, owned; < 0 if there is none */
 /* Names in a group in creation order where tracked. */
 sonde_status h5_names(hid_t group, sonde_h5_value *out);
+/* Names of an object's attributes, sorted. */
+sonde_status h5_attribute_names(hid_t object, const char *what, sonde_h5_value *out);
 
 /* ---- tables: the groups of a history on file (table.c) ------------------------------------------------- */
 

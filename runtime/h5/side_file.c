@@ -139,7 +139,7 @@ static sonde_status merge_item(hid_t file, hid_t dataset)
     sonde_h5_value path_value, attribute_value, value = { 0 }, axes = { 0 };
     const char *path = text_attribute(dataset, "path", &path_value);
     const char *attribute = text_attribute(dataset, "attribute", &attribute_value);
-    sonde_status status = h5_read_dataset(dataset, "FILE.side", SONDE_H5_NATURAL, NULL, NULL, &value);
+    sonde_status status = h5_read_dataset(dataset, "FILE.side", SONDE_H5_NATURAL, NULL, &value);
     if (status == SONDE_OK && H5Aexists(dataset, "axes") > 0) {
         status = h5_read_attribute(dataset, "axes", "FILE.side", &axes);
         if (status == SONDE_OK && (axes.type != SONDE_H5_TEXT || sonde_h5_value_count(&axes) != value.ndim))
@@ -238,8 +238,8 @@ static sonde_status merge_column(hid_t file, hid_t source)
     sonde_status status = SONDE_OK;
     if (row_set < 0 || value_set < 0 || group < 0)
         status = h5_fail(SONDE_EFORMAT, "late column '/%s/%s' is damaged", group_name, name);
-    if (status == SONDE_OK) status = h5_read_dataset(row_set, "FILE.side", SONDE_H5_I64, NULL, NULL, &row);
-    if (status == SONDE_OK) status = h5_read_dataset(value_set, "FILE.side", SONDE_H5_NATURAL, NULL, NULL, &value);
+    if (status == SONDE_OK) status = h5_read_dataset(row_set, "FILE.side", SONDE_H5_I64, NULL, &row);
+    if (status == SONDE_OK) status = h5_read_dataset(value_set, "FILE.side", SONDE_H5_NATURAL, NULL, &value);
     if (status == SONDE_OK && (row.ndim != 1 || value.ndim != 1 || row.shape[0] != value.shape[0] ||
                                (value.type != SONDE_H5_F64 && value.type != SONDE_H5_TEXT)))
         status = sonde_fail(SONDE_EFORMAT, "late column '/%s/%s' is damaged", group_name, name);

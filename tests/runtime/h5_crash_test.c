@@ -215,7 +215,7 @@ static void a_kill_loses_no_flushed_row(void)
         sonde_h5_file *f;
         sonde_h5_value late;
         if (rows == 0 || !CHECK(sonde_h5_open(&f, "killed.h5", "r") == SONDE_OK)) continue;
-        if (CHECK(sonde_h5_read(f, "/metrics/late", SONDE_H5_NATURAL, NULL, NULL, &late) == SONDE_OK)) {
+        if (CHECK(sonde_h5_read(f, "/metrics/late", SONDE_H5_NATURAL, NULL, &late) == SONDE_OK)) {
             CHECK(((double *)late.data)[19] == 20.0 && isnan(((double *)late.data)[18]));
             sonde_h5_value_free(&late);
         }
@@ -425,7 +425,7 @@ static void visit(sonde_h5_file *f, const char *path, int depth)
     if (sonde_h5_inspect(f, path, &info) != SONDE_OK) return;
     if (info.kind == SONDE_H5_DATASET) {
         if (sonde_h5_axes(f, path, &value) == SONDE_OK) sonde_h5_value_free(&value);
-        if (sonde_h5_read(f, path, SONDE_H5_NATURAL, NULL, NULL, &value) == SONDE_OK) sonde_h5_value_free(&value);
+        if (sonde_h5_read(f, path, SONDE_H5_NATURAL, NULL, &value) == SONDE_OK) sonde_h5_value_free(&value);
     }
     if (info.kind != SONDE_H5_GROUP || depth > 4 || sonde_h5_list(f, path, &names) != SONDE_OK) return;
     for (int64_t i = 0; i < names.shape[0]; i++) {

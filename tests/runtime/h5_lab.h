@@ -131,7 +131,7 @@ static inline int64_t lab_check_rows(sonde_h5_file *f, const char *group, int64_
     char path[64];
     sonde_h5_value step;
     snprintf(path, sizeof path, "/%s/step", group);
-    if (!CHECK(sonde_h5_read(f, path, SONDE_H5_NATURAL, NULL, NULL, &step) == SONDE_OK)) return -1;
+    if (!CHECK(sonde_h5_read(f, path, SONDE_H5_NATURAL, NULL, &step) == SONDE_OK)) return -1;
     int64_t n = step.shape[0];
     bool right = step.type == SONDE_H5_I64 && step.ndim == 1;
     for (int64_t i = 0; i < n; i++) right = right && ((int64_t *)step.data)[i] == first + i * every;
@@ -148,16 +148,16 @@ static inline void lab_check_hidden(sonde_h5_file *f, int64_t rows)
     int64_t longest = 2;
     bool right = true;
     for (int64_t i = 1; i <= rows; i++) longest = lab_length(i) > longest ? lab_length(i) : longest;
-    if (!CHECK(sonde_h5_read(f, "/hidden_grad/time_step", SONDE_H5_NATURAL, NULL, NULL, &time_step) == SONDE_OK)) return;
+    if (!CHECK(sonde_h5_read(f, "/hidden_grad/time_step", SONDE_H5_NATURAL, NULL, &time_step) == SONDE_OK)) return;
     int64_t n = time_step.shape[0]; /* of a run that was killed it may be longer: the row that needed it was lost */
     for (int64_t i = 0; i < n; i++) right = right && ((int64_t *)time_step.data)[i] == i + 1;
     CHECK(right && n >= longest);
     sonde_h5_value_free(&time_step);
-    if (!CHECK(sonde_h5_read(f, "/hidden_grad/lag", SONDE_H5_NATURAL, NULL, NULL, &lag) == SONDE_OK)) return;
+    if (!CHECK(sonde_h5_read(f, "/hidden_grad/lag", SONDE_H5_NATURAL, NULL, &lag) == SONDE_OK)) return;
     CHECK(lag.ndim == 1 && lag.shape[0] == n);
     for (int64_t i = 0; i < n && lag.shape[0] == n; i++) right = right && ((int64_t *)lag.data)[i] == n - 1 - i;
     sonde_h5_value_free(&lag);
-    if (!CHECK(sonde_h5_read(f, "/hidden_grad/l2_norm", SONDE_H5_NATURAL, NULL, NULL, &norm) == SONDE_OK)) return;
+    if (!CHECK(sonde_h5_read(f, "/hidden_grad/l2_norm", SONDE_H5_NATURAL, NULL, &norm) == SONDE_OK)) return;
     CHECK(norm.ndim == 3 && norm.shape[0] == rows && norm.shape[1] == LAB_PROBES && norm.shape[2] == n);
     for (int64_t i = 0; i < rows * LAB_PROBES * n; i++) {
         int64_t t = i % n, p = i / n % LAB_PROBES, step = i / n / LAB_PROBES + 1;
@@ -172,13 +172,13 @@ static inline void lab_check_numbers(sonde_h5_file *f, int64_t metrics, int64_t 
 {
     sonde_h5_value loss, mean, counts;
     bool right = true;
-    if (CHECK(sonde_h5_read(f, "/metrics/loss", SONDE_H5_NATURAL, NULL, NULL, &loss) == SONDE_OK)) {
+    if (CHECK(sonde_h5_read(f, "/metrics/loss", SONDE_H5_NATURAL, NULL, &loss) == SONDE_OK)) {
         CHECK(loss.type == SONDE_H5_F64 && loss.shape[0] == metrics);
         for (int64_t i = 0; i < metrics; i++) right = right && ((double *)loss.data)[i] == lab_loss(i + 1);
         sonde_h5_value_free(&loss);
     }
     CHECK(right);
-    if (CHECK(sonde_h5_read(f, "/weight_grad/mean", SONDE_H5_NATURAL, NULL, NULL, &mean) == SONDE_OK)) {
+    if (CHECK(sonde_h5_read(f, "/weight_grad/mean", SONDE_H5_NATURAL, NULL, &mean) == SONDE_OK)) {
         CHECK(mean.type == SONDE_H5_F32 && mean.ndim == 2 && mean.shape[0] == grad && mean.shape[1] == LAB_PROBES);
         for (int64_t i = 0; i < grad * LAB_PROBES; i++) {
             float x = ((float *)mean.data)[i];
@@ -188,7 +188,7 @@ static inline void lab_check_numbers(sonde_h5_file *f, int64_t metrics, int64_t 
         sonde_h5_value_free(&mean);
     }
     CHECK(right);
-    if (CHECK(sonde_h5_read(f, "/weight_grad_hist/counts", SONDE_H5_NATURAL, NULL, NULL, &counts) == SONDE_OK)) {
+    if (CHECK(sonde_h5_read(f, "/weight_grad_hist/counts", SONDE_H5_NATURAL, NULL, &counts) == SONDE_OK)) {
         CHECK(counts.type == SONDE_H5_I64 && counts.ndim == 3 && counts.shape[0] == hist);
         for (int64_t i = 0; i < hist * LAB_PROBES * LAB_BINS; i++) {
             int64_t row = i / (LAB_PROBES * LAB_BINS), cell = i % (LAB_PROBES * LAB_BINS);

@@ -11,7 +11,7 @@ static char *read_text(const char *path, const char *dataset, char *out, size_t 
     sonde_h5_value value;
     *out = '\0';
     if (!CHECK(sonde_h5_open(&f, path, "r") == SONDE_OK)) return out;
-    if (CHECK(sonde_h5_read(f, dataset, SONDE_H5_TEXT, NULL, NULL, &value) == SONDE_OK)) {
+    if (CHECK(sonde_h5_read(f, dataset, SONDE_H5_TEXT, NULL, &value) == SONDE_OK)) {
         snprintf(out, size, "%s", ((char **)value.data)[0]);
         sonde_h5_value_free(&value);
     }
@@ -108,7 +108,7 @@ static void check_late(const char *path)
     sonde_h5_value v;
     char text[64];
     if (!CHECK(sonde_h5_open(&f, path, "r") == SONDE_OK)) return;
-    if (CHECK(sonde_h5_read(f, "/metrics/accuracy", SONDE_H5_NATURAL, NULL, NULL, &v) == SONDE_OK)) {
+    if (CHECK(sonde_h5_read(f, "/metrics/accuracy", SONDE_H5_NATURAL, NULL, &v) == SONDE_OK)) {
         CHECK(((double *)v.data)[7] == 0.625 && isnan(((double *)v.data)[6]));
         sonde_h5_value_free(&v);
     }
@@ -116,11 +116,11 @@ static void check_late(const char *path)
         CHECK(!strcmp(((char **)v.data)[0], "time epoch"));
         sonde_h5_value_free(&v);
     }
-    if (CHECK(sonde_h5_read(f, "/events/message", SONDE_H5_NATURAL, NULL, NULL, &v) == SONDE_OK)) {
+    if (CHECK(sonde_h5_read(f, "/events/message", SONDE_H5_NATURAL, NULL, &v) == SONDE_OK)) {
         CHECK(!strcmp(((char **)v.data)[1], "größer \xef\xbf\xbd") && !*((char **)v.data)[0]);
         sonde_h5_value_free(&v);
     }
-    if (CHECK(sonde_h5_read(f, "/arrays/w", SONDE_H5_NATURAL, NULL, NULL, &v) == SONDE_OK)) {
+    if (CHECK(sonde_h5_read(f, "/arrays/w", SONDE_H5_NATURAL, NULL, &v) == SONDE_OK)) {
         CHECK(v.type == SONDE_H5_F32 && v.shape[0] == 2 && v.shape[1] == 3 && ((float *)v.data)[5] == 6.0f);
         sonde_h5_value_free(&v);
     }
@@ -225,16 +225,16 @@ static bool read_live(void)
     if (sonde_h5_open(&f, "shared.h5.part", "r") != SONDE_OK) return false;
     bool right = sonde_h5_is_live(f) && sonde_h5_has_writer(f);
     right = right && sonde_h5_write_attribute(f, "/", "x", &(sonde_h5_value){ 0 }) == SONDE_ESTATE;
-    right = right && sonde_h5_read(f, "/weight_grad/step", SONDE_H5_NATURAL, NULL, NULL, &steps) == SONDE_OK;
-    right = right && sonde_h5_read(f, "/weight_grad/mean", SONDE_H5_NATURAL, NULL, NULL, &mean) == SONDE_OK;
+    right = right && sonde_h5_read(f, "/weight_grad/step", SONDE_H5_NATURAL, NULL, &steps) == SONDE_OK;
+    right = right && sonde_h5_read(f, "/weight_grad/mean", SONDE_H5_NATURAL, NULL, &mean) == SONDE_OK;
     right = right && mean.shape[0] >= steps.shape[0]; /* data first, step last */
     for (int64_t i = 3; right && i < steps.shape[0]; i++)
         right = ((float *)mean.data)[i * LAB_PROBES] == lab_mean(i + 1, 0);
-    right = right && sonde_h5_read(f, "/weight_grad_hist/step", SONDE_H5_NATURAL, NULL, NULL, &rows) == SONDE_OK;
+    right = right && sonde_h5_read(f, "/weight_grad_hist/step", SONDE_H5_NATURAL, NULL, &rows) == SONDE_OK;
     int64_t last = right ? rows.shape[0] : 0;
     if (last > 0) { /* the newest histogram is whole */
-        const int64_t start[3] = { last - 1 }, count[3] = { 1, LAB_PROBES, LAB_BINS };
-        right = sonde_h5_read(f, "/weight_grad_hist/counts", SONDE_H5_I64, start, count, &counts) == SONDE_OK;
+        const sonde_h5_part part = { .start = { last - 1 }, .count = { 1, LAB_PROBES, LAB_BINS }, .step = { 1, 1, 1 } };
+        right = sonde_h5_read(f, "/weight_grad_hist/counts", SONDE_H5_I64, &part, &counts) == SONDE_OK;
         for (int64_t i = 0; right && i < LAB_PROBES * LAB_BINS; i++)
             right = ((int64_t *)counts.data)[i] == lab_count(last * 2 - 1, (int)(i / LAB_BINS), (int)(i % LAB_BINS));
     }

@@ -152,7 +152,7 @@ static void end_run(run *r)
 static sonde_h5_value read_all(sonde_h5_file *file, const char *path, sonde_h5_type type)
 {
     sonde_h5_value value = {0};
-    OK(sonde_h5_read(file, path, type, NULL, NULL, &value));
+    OK(sonde_h5_read(file, path, type, NULL, &value));
     return value;
 }
 
@@ -160,7 +160,8 @@ static sonde_h5_value read_all(sonde_h5_file *file, const char *path, sonde_h5_t
 static double number_at(sonde_h5_file *file, const char *path, int64_t row, int64_t column)
 {
     sonde_h5_value value = {0};
-    OK(sonde_h5_read(file, path, SONDE_H5_F64, (int64_t[]){row, column}, (int64_t[]){1, 1}, &value));
+    OK(sonde_h5_read(file, path, SONDE_H5_F64,
+                      &(sonde_h5_part){.start = {row, column}, .count = {1, 1}, .step = {1, 1}}, &value));
     double number = value.data ? *(double *)value.data : -12345;
     sonde_h5_value_free(&value);
     return number;

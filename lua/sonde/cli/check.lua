@@ -1,7 +1,8 @@
 -- sonde check FILE: does a file, whoever wrote it, follow the format?
 local cli = require "sonde.cli"
 
-local command = { usage = "FILE [--json]", summary = "whether a file follows this format, whoever wrote it" }
+local command = { usage = "FILE [--json]", summary = "whether a file follows this format, whoever wrote it",
+                  apart = true }
 
 function command.parser(parser)
   parser:argument("file", "The file; FILE.part where the run goes on or was killed.")

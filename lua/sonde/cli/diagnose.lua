@@ -5,6 +5,7 @@ local json = require "sonde.json"
 local command = {
   usage = "FILE [--json] [--check]",
   summary = "name what is wrong with a run, where, since when, with the evidence",
+  apart = true,
 }
 
 function command.parser(parser)

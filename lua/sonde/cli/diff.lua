@@ -4,6 +4,7 @@ local cli = require "sonde.cli"
 local command = {
   usage = "A B [--json]",
   summary = "what differs between two runs: parameters, source, numbers",
+  apart = true,
   about = "Compares two runs: parameters, source, environment, and every number, rows by their step and probes by\n"
     .. "their names. Clock readings, the command and the number of threads are left out. Exits 1 if anything differs.",
 }

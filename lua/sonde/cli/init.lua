@@ -5,8 +5,8 @@
 local cli = {}
 
 -- In the order of `help`. Each is sonde.cli.<name>: a table { usage =, summary =, parser = function(parser), run =
--- function(options) } or, without a parser, { usage =, summary =, main = function(arguments) }; both return an exit
--- code.
+-- function(options), apart = runs in a process of its own } or, without a parser, { usage =, summary =, main =
+-- function(arguments) }; both return an exit code.
 cli.commands = { "run", "peek", "list", "diagnose", "show", "diff", "check", "recover", "lua", "help", "version" }
 
 local function find(name)
@@ -23,6 +23,13 @@ function cli.fail(message, code)
 end
 
 local aliases = { ["--help"] = "help", ["-h"] = "help", ["--version"] = "version", ["-V"] = "version" }
+
+-- Runs a command that reads a file. HDF5 does not check all it reads: what crashes it must not look like a crash.
+local function run_apart(command, options)
+  local code, crashed = require "sonde.core".system.apart()
+  if crashed then return cli.fail("the file is damaged: reading it crashes HDF5") end
+  return code or command.run(options)
+end
 
 -- arguments: [1..n] as typed. Returns the exit code.
 function cli.main(arguments)
@@ -41,6 +48,7 @@ function cli.main(arguments)
   if command.main then return command.main(rest) end
   local options, code = require "sonde.cli.parse"(name, command, rest)
   if not options then return code end
+  if command.apart then return run_apart(command, options) end
   return command.run(options)
 end
 

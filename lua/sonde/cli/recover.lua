@@ -4,6 +4,7 @@ local cli = require "sonde.cli"
 local command = {
   usage = "FILE.part",
   summary = "make a killed run's file whole and name it FILE",
+  apart = true,
   about = "Makes the file of a killed run whole: every row that was on disk is kept, FILE gets status\n"
     .. "\"recovered\", and FILE.part goes. Never use h5clear on such a file: alone it truncates it.",
 }

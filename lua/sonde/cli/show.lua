@@ -2,7 +2,8 @@
 local cli = require "sonde.cli"
 local text = require "sonde.text"
 
-local command = { usage = "FILE [--json]", summary = "what is in a file, also in a live or broken one" }
+local command = { usage = "FILE [--json]", summary = "what is in a file, also in a live or broken one",
+                  apart = true }
 
 function command.parser(parser)
   parser:argument("file", "A run's file, or the FILE.part of one that is live or was killed.")

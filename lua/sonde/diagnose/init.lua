@@ -166,6 +166,7 @@ function diagnose.file(path, options)
   local given = suggest.check_options("diagnose", options, { "thresholds" })
   local opened, message, code = require "sonde.diagnose.source".open(path)
   if not opened then return nil, message, code end
+  path = opened.path
   local diagnosis = diagnose.new(opened.groups, given.thresholds)
   local rows, last, steps = 0, nil, 0
   local ok, trouble = pcall(function()

@@ -1,6 +1,6 @@
 -- Rows of a run's file for the detectors: layout once, then one table per step. Long runs are thinned: the first rows
 -- and then every n-th, so that a file of any length is read in blocks and judged in bounded time.
-local h5 = require "sonde.h5"
+local open = require "sonde.history.open"
 local wanted = require "sonde.diagnose.wanted"
 
 local source = {}
@@ -20,6 +20,28 @@ local function list_of(file, path)
   return type(value) == "table" and value or nil
 end
 
+local label_types = { probe = "string", layer = "string", module = "string", role = "string", depth = "number" }
+
+-- Raises where a group's labels and columns do not belong together, as in a damaged file or one that somebody else
+-- wrote.
+local function check_group(group, path)
+  local probes = group.probe
+  for label, kind in next, label_types do
+    local list = group[label]
+    if list and (type(list[1]) ~= kind and list[1] ~= nil or #list ~= #(probes or {})) then
+      error(("%s/%s does not fit the probes"):format(path, label), 0)
+    end
+  end
+  if group.depth and not (group.layer and group.module) then error(path .. " has no names of layers and modules", 0) end
+  for _, variable in ipairs(group.variables) do
+    local rows_only = group.name == "metrics"
+    if rows_only ~= (#variable.shape == 1) or not rows_only and variable.shape[2] ~= #(probes or {}) then
+      error(("%s/%s has the shape %s, which does not fit the probes"):format(path, variable.name,
+        table.concat(variable.shape, " × ")), 0)
+    end
+  end
+end
+
 local function open_group(file, name)
   local path = "/" .. name
   local steps = list_of(file, path .. "/step")
@@ -28,13 +50,14 @@ local function open_group(file, name)
   for _, label in ipairs(wanted.coordinates) do group[label] = list_of(file, path .. "/" .. label) end
   for _, variable in ipairs(wanted.variables[name]) do
     local info = is_dataset(file, path .. "/" .. variable)
-    if info and info.shape[1] and info.shape[1] >= 1 then
+    if info and not info.type:find("^string") and info.shape[1] and info.shape[1] >= 1 then
       group.variables[#group.variables + 1] = { name = variable, shape = info.shape }
       group.steps_there = math.min(group.steps_there or #steps, info.shape[1])
     end
   end
   group.n = math.min(#steps, group.steps_there or 0)
   if group.n == 0 then return nil end
+  check_group(group, path)
   return group
 end
 
@@ -92,16 +115,23 @@ end
 
 -- The groups of a file that there are, and an iterator over its rows in the order of steps:
 --   { step =, metrics = { loss = … }, activation_grad = { l2_norm = { … } }, … }
--- nil, message, code where the file cannot be read or is no run's file.
+-- nil, message, code where the file cannot be read or is no run's file. FILE.part will do where there is no FILE.
 function source.open(path)
-  local file, message, code = h5.open(path)
-  if not file then return nil, message, code end
+  local file, found, code = open.file(path)
+  if not file then return nil, found, code end
+  path = found
   if file:attribute("/", "format") ~= "sonde-history" then
     file:close()
     return nil, path .. " is not a run's file (its attribute 'format' is not 'sonde-history')", "EFORMAT"
   end
   local groups, attributes = {}, {}
-  for name in next, wanted.variables do groups[name] = open_group(file, name) end
+  local ok, problem = pcall(function()
+    for name in next, wanted.variables do groups[name] = open_group(file, name) end
+  end)
+  if not ok then
+    file:close()
+    return nil, ("'%s' is damaged: %s"):format(path, problem), "EFORMAT"
+  end
   find_slopes(file, groups.activation)
   for _, name in ipairs(file:attributes("/") or {}) do attributes[name] = file:attribute("/", name) end
   local steps, at = chosen_steps(groups), 0
@@ -116,7 +146,8 @@ function source.open(path)
     end
     return row
   end
-  return { groups = groups, attributes = attributes, n_rows = #steps, rows = function() return next_row end,
+  return { path = path, groups = groups, attributes = attributes, n_rows = #steps,
+           rows = function() return next_row end,
            close = function() file:close() end }
 end
 

@@ -201,6 +201,9 @@ function cells.compare(a, b, path, info_a, info_b, axes)
   local names, result = a:axes(path) or {}, { n = 0, total = 0 }
   local problem = check_shapes(info_a.shape, info_b.shape, names, axes)
   if problem then return nil, problem end
+  for _, name in ipairs(names) do
+    if axes[name] and axes[name].n == 0 then return result end
+  end
   local function add_part(first, x, y)
     x, y = select(x, names, axes, "from"), select(y, names, axes, "to")
     add(result, x, y, first, names, axes, { info_a.type, info_b.type })

@@ -86,7 +86,7 @@ end
 
 return function(file, path)
   local self = setmetatable({ file = file, order = {}, seen = {} }, Describe)
-  local document = self:group("/", file:info("/") or {})
+  local document = self:group("/", file:info "/")
   document.file, document.live, document.writer = path, file:is_live(), file:has_writer()
   document.params = params_of(document)
   if document.live then

@@ -3,19 +3,29 @@ local core = require "sonde.core"
 
 local open = {}
 
--- The file, and the path it was found at: FILE.part where there is no FILE. nil, message where neither can be read.
+-- The file; nil, message, code where it cannot even be said what is in it.
+local function opened(path)
+  local file, message, code = core.h5.open(path)
+  if not file then return nil, message, code end
+  if file:list "/" then return file end
+  file:close()
+  return nil, ("'%s' is damaged: its root cannot be read"):format(path), "EFORMAT"
+end
+
+-- The file, and the path it was found at: FILE.part where there is no FILE. nil, message, code where neither can be
+-- read.
 function open.file(path)
-  local file, message = core.h5.open(path)
+  local file, message, code = opened(path)
   if file then return file, path end
   local exists = io.open(path, "rb")
   if exists then
     exists:close()
     if path:find("%.part$") then message = message .. ("; `sonde recover %s` may save what is left"):format(path) end
-    return nil, message
+    return nil, message, code
   end
-  file = core.h5.open(path .. ".part")
+  file = opened(path .. ".part")
   if file then return file, path .. ".part" end
-  return nil, message
+  return nil, message, code
 end
 
 -- Names of the members of a group, {} where it cannot be read.

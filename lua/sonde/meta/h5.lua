@@ -6,8 +6,10 @@
 ---@class sonde.H5File
 local File = {}
 
+---Whole, or of every axis `count` places (all there are) from `start` (1; -1 is the last) on, each `step` (1) after the
+---one before. Integers beyond int64 are refused; dtype = "float64" reads them.
 ---@param path string
----@param options? { start?: integer[], count?: integer[], dtype?: string }  a part of every axis; from 1, to the end
+---@param options? { start?: integer[], count?: integer[], step?: integer[], dtype?: string }
 ---@return sonde.H5Value?, string?, string?
 function File:read(path, options) end
 
