@@ -274,6 +274,18 @@ static int aside_draws(lua_State *L)
     return 1;
 }
 
+static int aside_widen(lua_State *L)
+{
+    sonde_bind_check(L, sonde_probe_aside_widen(sonde_bind_check_object(L, 1, &kind_aside)));
+    return 0;
+}
+
+static int aside_narrow(lua_State *L)
+{
+    sonde_probe_aside_narrow(sonde_bind_check_object(L, 1, &kind_aside));
+    return 0;
+}
+
 static int aside_restore(lua_State *L)
 {
     sonde_bind_check(L, sonde_probe_aside_restore(sonde_bind_check_object(L, 1, &kind_aside)));
@@ -300,7 +312,8 @@ static int group_names(lua_State *L)
 }
 
 static const luaL_Reg aside_methods[] = {
-    {"rewind", aside_rewind}, {"draws", aside_draws}, {"restore", aside_restore}, {NULL, NULL}};
+    {"rewind", aside_rewind}, {"draws", aside_draws}, {"widen", aside_widen}, {"narrow", aside_narrow},
+    {"restore", aside_restore}, {NULL, NULL}};
 
 static const luaL_Reg methods[] = {
     {"attach", attach},
@@ -321,16 +334,21 @@ static const luaL_Reg methods[] = {
     {NULL, NULL},
 };
 
-int sonde_bind_probe(lua_State *L)
+/* With close(): what the collector would do, now. */
+static void open_kind(lua_State *L, const sonde_bind_kind *kind, const luaL_Reg *list)
 {
-    sonde_bind_kind_open(L, &kind_probe, methods, NULL);
-    lua_pushliteral(L, "close"); /* p:close() is what the collector would do, now */
-    lua_pushlightuserdata(L, (void *)&kind_probe);
+    sonde_bind_kind_open(L, kind, list, NULL);
+    lua_pushliteral(L, "close");
+    lua_pushlightuserdata(L, (void *)kind);
     lua_pushcclosure(L, sonde_bind_release, 1);
     lua_rawset(L, -3);
     lua_pop(L, 1);
-    sonde_bind_kind_open(L, &kind_aside, aside_methods, NULL);
-    lua_pop(L, 1);
+}
+
+int sonde_bind_probe(lua_State *L)
+{
+    open_kind(L, &kind_probe, methods);
+    open_kind(L, &kind_aside, aside_methods);
     luaL_newlib(L, ((luaL_Reg[]){{"new", new_probe},
                                  {"aside", new_aside},
                                  {"pause", set_pause},

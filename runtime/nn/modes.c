@@ -67,14 +67,8 @@ static sonde_status convert(void *context, const char *path, sonde_module *owner
 static sonde_status exchange(conversion *item)
 {
     SONDE_TRY(sonde_set_grad(item->tensor, NULL));
-    sonde_tensor *to = item->tensor, *from = item->converted, old = *to;
-    to->dtype = from->dtype, to->storage = from->storage, to->offset = from->offset, to->base = from->base;
-    from->dtype = old.dtype, from->storage = old.storage, from->offset = old.offset, from->base = old.base;
-    for (int d = 0; d < to->ndim; d++) {
-        to->stride[d] = from->stride[d];
-        from->stride[d] = old.stride[d];
-    }
-    return item->gradient ? sonde_set_grad(to, item->gradient) : SONDE_OK;
+    sonde_tensor_exchange(item->tensor, item->converted);
+    return item->gradient ? sonde_set_grad(item->tensor, item->gradient) : SONDE_OK;
 }
 
 sonde_status sonde_module_to(sonde_module *root, sonde_dtype dtype)

@@ -1,5 +1,5 @@
 /* What a forward changes besides gradients, put aside and put back: buffers (running statistics), the modules' random
- * streams and, where they will be moved, parameters.
+ * streams and, where they will be moved, parameters. Meanwhile they may be float64.
  */
 #include "probe/internal.h"
 
@@ -9,6 +9,7 @@ typedef struct kept_tensor {
     sonde_module *owner;           /* retained */
     const char *name;              /* the owner's */
     sonde_tensor *tensor, *copy;   /* retained; its elements */
+    sonde_tensor *narrow;          /* while it is float64: holds what it held before */
     uint32_t version;
     bool is_buffer;
 } kept_tensor;
@@ -96,6 +97,34 @@ static sonde_status put_back(const kept_tensor *kept)
     return status;
 }
 
+/* ---- in float64 ------------------------------------------------------------------------------------------ */
+
+sonde_status sonde_probe_aside_widen(sonde_probe_aside *aside)
+{
+    sonde_status status = SONDE_OK;
+    for (int i = 0; i < aside->n_tensors && status == SONDE_OK; i++) {
+        kept_tensor *kept = &aside->tensors[i];
+        if (kept->narrow || kept->tensor->dtype != SONDE_FLOAT32) continue;
+        status = sonde_tensor_to(&kept->narrow, kept->tensor, SONDE_FLOAT64);
+        if (status == SONDE_OK) sonde_tensor_exchange(kept->tensor, kept->narrow);
+    }
+    if (status != SONDE_OK) sonde_probe_aside_narrow(aside);
+    return status;
+}
+
+void sonde_probe_aside_narrow(sonde_probe_aside *aside)
+{
+    for (int i = 0; i < aside->n_tensors; i++) {
+        kept_tensor *kept = &aside->tensors[i];
+        if (!kept->narrow) continue;
+        if (sonde_tensor_same_shape(kept->tensor, kept->narrow)) sonde_tensor_exchange(kept->tensor, kept->narrow);
+        sonde_tensor_release(kept->narrow);
+        kept->narrow = NULL;
+    }
+}
+
+/* ---- rewinding and restoring ----------------------------------------------------------------------------- */
+
 void sonde_probe_aside_rewind(sonde_probe_aside *aside)
 {
     for (int i = 0; i < aside->n_streams; i++) *aside->streams[i].at = aside->streams[i].state;
@@ -109,6 +138,7 @@ bool sonde_probe_aside_draws(const sonde_probe_aside *aside)
 sonde_status sonde_probe_aside_restore(sonde_probe_aside *aside)
 {
     sonde_status status = SONDE_OK;
+    sonde_probe_aside_narrow(aside);
     for (int i = 0; i < aside->n_tensors; i++) {
         sonde_status one = put_back(&aside->tensors[i]);
         if (status == SONDE_OK) status = one;
@@ -120,6 +150,7 @@ sonde_status sonde_probe_aside_restore(sonde_probe_aside *aside)
 void sonde_probe_aside_free(sonde_probe_aside *aside)
 {
     if (!aside) return;
+    sonde_probe_aside_narrow(aside);
     for (int i = 0; i < aside->n_tensors; i++) {
         sonde_module_release(aside->tensors[i].owner);
         sonde_tensor_release(aside->tensors[i].tensor);

@@ -180,6 +180,11 @@ typedef struct sonde_probe_aside sonde_probe_aside;
 sonde_status sonde_probe_aside_new(sonde_probe_aside **out, sonde_module *net, bool parameters); /* ENOMEM */
 void sonde_probe_aside_rewind(sonde_probe_aside *aside); /* the streams only: the next forward draws the same numbers */
 bool sonde_probe_aside_draws(const sonde_probe_aside *aside);  /* is there a module with a random stream? */
+/* From here on what was put aside is float64 where it was float32, its elements the same, until it is narrow again or
+ * restored: the tensors lend their insides, so what they held before is not touched. Parameters must have no gradient.
+ * ENOMEM: nothing has changed. */
+sonde_status sonde_probe_aside_widen(sonde_probe_aside *aside);
+void sonde_probe_aside_narrow(sonde_probe_aside *aside);
 /* Bits and versions are those of before, also for graphs that saved them. A tensor that has another shape or dtype by
  * now is left alone. */
 sonde_status sonde_probe_aside_restore(sonde_probe_aside *aside);

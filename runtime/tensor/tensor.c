@@ -132,6 +132,17 @@ sonde_status sonde_tensor_to(sonde_tensor **out, sonde_tensor *t, sonde_dtype dt
     return SONDE_OK;
 }
 
+void sonde_tensor_exchange(sonde_tensor *a, sonde_tensor *b)
+{
+    const sonde_tensor old = *a;
+    a->dtype = b->dtype, a->storage = b->storage, a->offset = b->offset, a->base = b->base;
+    b->dtype = old.dtype, b->storage = old.storage, b->offset = old.offset, b->base = old.base;
+    for (int d = 0; d < a->ndim; d++) {
+        a->stride[d] = b->stride[d];
+        b->stride[d] = old.stride[d];
+    }
+}
+
 sonde_tensor *sonde_tensor_retain(sonde_tensor *t)
 {
     t->refs++;

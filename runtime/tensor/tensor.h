@@ -57,6 +57,8 @@ sonde_status sonde_tensor_like(sonde_tensor **out, const sonde_tensor *t);      
 sonde_status sonde_tensor_clone(sonde_tensor **out, const sonde_tensor *t);         /* contiguous copy */
 sonde_status sonde_tensor_contiguous(sonde_tensor **out, sonde_tensor *t);          /* t itself (retained) if it is */
 sonde_status sonde_tensor_to(sonde_tensor **out, sonde_tensor *t, sonde_dtype dtype); /* t itself if it is */
+/* Two tensors of one shape change places: elements, dtype and strides. The objects stay who they are. */
+void sonde_tensor_exchange(sonde_tensor *a, sonde_tensor *b);
 sonde_tensor *sonde_tensor_retain(sonde_tensor *t);
 void sonde_tensor_release(sonde_tensor *t); /* NULL is fine */
 void sonde_storage_release(sonde_storage *storage); /* for who shares storage without a tensor */

@@ -71,6 +71,15 @@ local function through_time(more_rows, more_times)
   return group
 end
 
+-- A costly measure; values: of the largest so many, along `index`.
+local function costly(numbers, values)
+  local group = probed(numbers, "", "")
+  if not values then return group end
+  columns(group, "integer", { "index" }, "index")
+  columns(group, "float64", { "step", "probe", "index" }, values)
+  return group
+end
+
 local gradient_moments = "mean std abs_mean abs_max zero_frac positive_frac"
 
 -- Groups by name, and the columns each must have besides `step`. A group need not be there; more columns may be.
@@ -89,6 +98,10 @@ format.groups = {
   hidden_jacobian = through_time("", "lag"),
   skip = probed("skip_l2_norm branch_l2_norm", "branch_share cosine", "", true),
   gate = probed("", "openness open_frac closed_frac saturated_frac", "", true),
+  gradient_noise = costly("grad_sq trace noise_scale"),
+  hessian = costly("eigenvalue smallest iterations residual"),
+  jacobian = costly("sigma_max sigma_min condition mean_square", "singular_values"),
+  lyapunov = costly("largest", "exponents"),
   cost = { probe = { type = "string", axes = probes } },
   validation = {},
   events = {},
@@ -108,7 +121,8 @@ function format.limits(name)
   if name:find("_frac$") or name == "openness" or name == "branch_share" then return 0, 1 end
   if name == "grad_cosine" then return -1, 1 end
   if name:find("l2_norm$") or name == "std" or name:find("^abs_") or name == "slope_rms" or name == "update_ratio"
-    or name:find("_loss_scale$") or name == "gain" or name == "seconds" or name:find("^init_distance") then
+    or name:find("_loss_scale$") or name == "gain" or name == "seconds" or name:find("^sigma_")
+    or name:find("^init_distance") then
     return 0, math.huge
   end
 end

@@ -48,12 +48,34 @@ function Context:__close()
   self.modes.restore()
   for _, entry in ipairs(self.gradients) do entry[1].grad = entry[2] end
   self.aside:restore()
+  self.aside:close()
 end
 
 -- From here on a forward draws the random numbers that the first one drew.
 function Context:rewind()
   self.aside:rewind()
   core.random.use(0)
+end
+
+local function wide(value)
+  return core.tensor.is_tensor(value) and value.dtype == "float32" and value:to("float64") or value
+end
+
+-- The network, the batch and the loss in float64, till the returned value is closed. Forwards may raise then: where a
+-- layer written in Lua has numbers of its own in float32.
+function Context:widen()
+  local inputs, target = self.inputs, self.target
+  local loss = getmetatable(self.loss) == "Module" and core.probe.aside(self.loss, true)
+  local function narrow()
+    if loss then loss:close() end
+    self.aside:narrow()
+    self.inputs, self.target = inputs, target
+  end
+  self.inputs, self.target = { n = inputs.n }, wide(target)
+  for i = 1, inputs.n do self.inputs[i] = wide(inputs[i]) end
+  if loss then loss:widen() end
+  self.aside:widen()
+  return setmetatable({}, { __close = narrow })
 end
 
 -- The parameters that a gradient can come to, each once.

@@ -126,12 +126,20 @@ local function by_copies(module, x, n, outputs)
   return tensor.stack(found)
 end
 
+-- Does a forward of it draw random numbers?
+local function draws(module)
+  local aside = core.probe.aside(module, false)
+  local found = aside:draws()
+  aside:close()
+  return found
+end
+
 -- [n, outputs, inputs] of the first n samples.
 local function matrices(context, entry, n)
   local module, x, outputs = entry.module, entry.inputs[1], width(entry.output)
   if context.mixes_samples(module) then return by_rows(module, x, n, outputs, false) end
   x = x:narrow(1, 1, n)
-  if module == context.net and context.aside:draws() then return by_rows(module, x, n, outputs, true) end
+  if draws(module) then return by_rows(module, x, n, outputs, true) end -- copies would draw each for itself
   return by_copies(module, x, n, outputs)
 end
 

@@ -162,6 +162,24 @@ describe("costly measures", function()
     measures:release()
   end)
 
+  it("keep to their share by the clock of the run as well", function()
+    local dir <close> = process.tempdir()
+    local read = run(dir, function(r)
+      train(r, function(_, net, loss)
+        r:probe(net, { what = { hessian = { every = 1 } }, loss = loss, budget = 0.2 })
+      end, { steps = 400 })
+    end)
+    local steps, seconds = read "/hessian/step":totable(), read "/cost/seconds":totable()
+    local time, sum, most = read "/cost/time":totable(), 0, 0
+    for i, row in ipairs(seconds) do
+      sum, most = sum + row[1], math.max(most, row[1])
+      -- Each is allowed by what the one before cost, which may have been less.
+      assert.truthy(sum <= 0.2 * time[i] + most, ("%g of %g s"):format(sum, time[i]))
+    end
+    assert.equal(#steps, #seconds)
+    assert.truthy(#steps > 3 and #steps < 400, #steps .. " rows")
+  end)
+
   it("say what is wrong", function()
     local dir <close> = process.tempdir()
     local function with(options, loop)

@@ -23,7 +23,8 @@ local function quadratic(dtype, seed)
 end
 
 -- All second derivatives by differences of the loss's gradient, one parameter element after the other.
-local function dense(net, loss_at)
+local function dense(net, loss_at, step)
+  step = step or 1e-5
   local parameters, columns = net:parameters(), {}
   local function gradient()
     net:zero_grad()
@@ -36,10 +37,10 @@ local function dense(net, loss_at)
     local flat = p:detach():view(-1)
     for i = 1, p:numel() do
       local was = flat[i]:item()
-      flat[i] = was + 1e-5
+      flat[i] = was + step
       local up = gradient()
-      flat[i] = was - 1e-5
-      columns[#columns + 1] = (up - gradient()) / 2e-5
+      flat[i] = was - step
+      columns[#columns + 1] = (up - gradient()) / (2 * step)
       flat[i] = was
     end
   end
@@ -59,12 +60,40 @@ describe("hessian", function()
     end
   end)
 
-  it("is right to about three digits in float32", function()
+  it("is as exact in float32", function()
     for seed = 1, 3 do
       local net, x, y, values = quadratic("float32", seed)
-      local found = row(net, x, y, nn.MSELoss())
-      assert.near(1, found.eigenvalue / values[6], 3e-3)
+      local found = row(net, x, y, nn.MSELoss(), { tolerance = 1e-6 })
+      assert.near(1, found.eigenvalue / values[6], 1e-5)
+      assert.equal("float32", net.weight.dtype)
     end
+  end)
+
+  it("is exact to about three digits where a layer keeps to float32", function()
+    local net, x, y, values = quadratic("float32", 1)
+    local Halved = nn.Module:extend "Halved"
+    local half = sonde.full({ 1 }, 0.5)
+    function Halved:init() self.inner = net end
+    function Halved:forward(input) return self.inner(input) * half end
+    assert.near(1, row(Halved(), x, y, nn.MSELoss()).eigenvalue / (values[6] / 4), 3e-3)
+  end)
+
+  it("of a trained network with kinks is that between them", function()
+    sonde.manual_seed(3)
+    local net = nn.Sequential { nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 3) }
+    local x, y = sonde.randn(40, 6), sonde.randint(1, 3, { 40 })
+    local loss = nn.CrossEntropyLoss { weight = sonde.tensor { 1, 2, 0.5 } }
+    local opt = sonde.optim.SGD(net:parameters(), { lr = 0.1, momentum = 0.9 })
+    for _ = 1, 100 do
+      opt:zero_grad()
+      loss(net(x), y):backward()
+      opt:step()
+    end
+    local found = row(net, x, y, loss, { iterations = 60, tolerance = 1e-7 })
+    net:to("float64")
+    x, loss = x:to("float64"), loss:to("float64")
+    local values = dense(net, function() return loss(net(x), y) end, 1e-8)
+    assert.near(1, found.eigenvalue / values[#values], 1e-5)
   end)
 
   it("of a small network equals the one built element by element", function()

@@ -91,6 +91,13 @@ describe("jacobian", function()
     assert.truthy(found.mean_square > 0 and found.mean_square < 4)
   end)
 
+  it("has one mask for all rows of a layer that drops channels", function()
+    local found = row(double(nn.Dropout2d(0.5)), draw({ 3, 4, 2, 2 }), { values = "all", samples = 3 })["1"]
+    for i = 1, 16, 4 do -- the four elements of a channel go together
+      for k = 1, 3 do assert.near(found.singular_values[i], found.singular_values[i + k], 1e-12) end
+    end
+  end)
+
   it("leaves out what has none", function()
     local net = nn.Sequential { nn.Embedding(5, 4), nn.Linear(4, 3) }
     local x = sonde.randint(1, 5, { 6, 2 })
