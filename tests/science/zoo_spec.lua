@@ -4,7 +4,7 @@ local process = require "support.process"
 local zoo = require "support.zoo"
 
 local cases = {}
-for _, part in ipairs { "support.zoo_cases", "support.zoo_variants" } do
+for _, part in ipairs { "support.zoo_cases", "support.zoo_variants", "support.zoo_time" } do
   for _, case in ipairs(require(part)) do cases[#cases + 1] = case end
 end
 

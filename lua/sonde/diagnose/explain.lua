@@ -164,6 +164,35 @@ function explain.slow_progress(finding)
   return cause, { "higher_lr", "adam", "batch_norm" }
 end
 
+-- "each step back multiplies a change of the state of 'rnn.hidden_l0' (RNN) by 0.52"
+local function per_step(finding)
+  return ("each step back in time multiplies what a change of the state '%s' (%s) does by %s"):format(
+    finding.evidence.probe, finding.module or "recurrent", text.number(10 ^ finding.evidence.decades_per_step))
+end
+
+local keeps = { forget = "its forget gates keep %s of the cell a step on average",
+                update = "its update gates keep %s of the state a step on average" }
+
+-- By the class of the layer; what the first lacks is what the gated ones have.
+local memory_cures = {
+  LSTM = { "forget_bias", "chrono_init", "gru" }, GRU = { "chrono_init", "lstm+forget_bias", "orthogonal_init" },
+}
+
+function explain.vanishing_through_time(finding)
+  local evidence = finding.evidence
+  local cause = ("%s, so that of %d steps the last %s count: before, less than a thousandth is left"):format(
+    per_step(finding), evidence.length, text.number(math.max(1, math.floor(evidence.memory_horizon))))
+  if finding.gate then cause = cause .. "; " .. keeps[finding.gate]:format(text.number(evidence.gate_openness)) end
+  cause = cause .. "; and the training has learnt nothing from the sequences"
+  return cause, memory_cures[finding.module] or { "lstm+forget_bias", "gru", "orthogonal_init" }
+end
+
+function explain.exploding_through_time(finding)
+  return ("%s: after %d steps it is up to %s times as large, for the recurrent weights are too large"):format(
+    per_step(finding), finding.evidence.length - 1, text.number(10 ^ finding.evidence.total_decades)),
+    { "clip_norm", "orthogonal_init", "smaller_recurrent_weights", "lower_lr" }
+end
+
 function explain.unbalanced_updates(finding)
   local decades = finding.evidence.decades_from_the_middle
   return ("a step moves '%s' by %s of its size, and the middle one of the weight matrices by %s")

@@ -12,7 +12,7 @@ local diagnose = {}
 
 diagnose.pathologies = {
   "vanishing_gradient", "exploding_gradient", "numeric_overflow", "dead_units", "saturated_units", "slow_progress",
-  "unbalanced_updates",
+  "vanishing_through_time", "exploding_through_time", "unbalanced_updates",
 }
 diagnose.thresholds = require "sonde.diagnose.thresholds"
 
@@ -47,6 +47,7 @@ function diagnose.new(groups, thresholds)
   end
   self.growth = require "sonde.diagnose.growth".new(groups, limits)
   self.progress = require "sonde.diagnose.progress".new(groups, limits)
+  if groups.hidden_jacobian then self.time = require "sonde.diagnose.time".new(groups, limits) end
   if groups.activation then self.units = require "sonde.diagnose.units".new(groups, limits) end
   if groups.weight then self.updates = require "sonde.diagnose.updates".new(groups, limits) end
   return self
@@ -60,7 +61,7 @@ function Diagnosis:feed(row)
   for _, depth in ipairs(self.depths) do depth:feed(row) end
   self.progress:feed(row) -- says whether the outputs fit, for those after it
   self.growth:feed(row)
-  for _, detector in ipairs { "units", "updates" } do
+  for _, detector in ipairs { "time", "units", "updates" } do
     if self[detector] then self[detector]:feed(row) end
   end
   return Latch.begun > begun or finite and self.growth.overflow.step ~= nil
@@ -85,15 +86,20 @@ end
 -- A symptom that another finding explains is not named beside it: updates and progress follow the gradient and its
 -- way through the units; a gradient that is exactly zero below dead units has not vanished over depth, nor has one that
 -- was lost when units saturated; units that get the same input for every sample, because the signal shrinks as the
--- gradient does, are not what is wrong. A brief explosion at the start is named if something came of it.
+-- gradient does, are not what is wrong. A brief explosion at the start is named if something came of it. Through time:
+-- an explosion shows in the norm of the gradient and may leave a network without memory; and where something else keeps
+-- it from learning, nobody can tell that a memory is too short.
 local function without_consequences(findings)
   local there = {}
   for _, finding in ipairs(findings) do there[finding.pathology] = finding end
   local dead, saturated, vanishing = there.dead_units, there.saturated_units, there.vanishing_gradient
   local underflowed = vanishing and vanishing.evidence.smallest == 0
-  local harm = vanishing or there.numeric_overflow or dead or saturated
-  local brief = there.exploding_gradient and there.exploding_gradient.brief
-  local flow = harm or there.exploding_gradient and not brief
+  local in_time, forgotten = there.exploding_through_time, there.vanishing_through_time
+  local harm = vanishing or there.numeric_overflow or dead or saturated or forgotten
+    or in_time and there.exploding_gradient
+  local lasting = { there.exploding_gradient, in_time }
+  for i = 1, 2 do lasting[i] = lasting[i] and not lasting[i].brief end
+  local flow = harm or lasting[1] or lasting[2]
   local kept = {}
   for _, finding in ipairs(findings) do
     local name = finding.pathology
@@ -103,6 +109,9 @@ local function without_consequences(findings)
           and finding.since_step >= saturated.since_step
           and finding.evidence.activation_decades <= finding.evidence.weight_decades)
       or (name == "dead_units" and finding.collapsed and vanishing and not underflowed)
+      or (name == "vanishing_through_time" and (in_time or vanishing or there.numeric_overflow or dead or saturated
+          or lasting[1]))
+      or (name == "exploding_gradient" and in_time and not finding.network and finding.since_step > in_time.after)
       or (finding.brief and not harm)
     if not explained then kept[#kept + 1] = finding end
   end
@@ -127,7 +136,10 @@ function Diagnosis:findings(ended)
   end
   if self.units then append(found, self.units:findings(share, stalled)) end
   if self.updates then append(found, self.updates:findings(share)) end
-  append(found, self.progress:findings(share))
+  local no_progress = self.progress:findings(share)
+  local slow = no_progress[1] and no_progress[1].evidence.update_ratio ~= nil -- not for want of the step's measures
+  if self.time then append(found, self.time:findings(share, stalled, slow)) end
+  append(found, no_progress)
   local kept, order = without_consequences(found), {}
   for i, finding in ipairs(kept) do
     order[finding] = i

@@ -11,10 +11,10 @@ function Live.new(history)
     local group = history:find(name)
     if group then
       local there, layout = {}, {}
-      for _, variable in ipairs(group:variables()) do there[variable.name] = true end
+      for _, variable in ipairs(group:variables()) do there[variable.name] = variable.axes end
       self.variables[name] = {}
       for _, variable in ipairs(variables) do
-        if there[variable] then table.insert(self.variables[name], variable) end
+        if there[variable] then table.insert(self.variables[name], { name = variable, axes = #there[variable] }) end
       end
       for _, label in ipairs(wanted.coordinates) do layout[label] = group:coordinate(label) end
       self.groups[name] = layout
@@ -29,6 +29,13 @@ function Live.new(history)
   return self
 end
 
+-- Of two axes: a list for each probe.
+local function by_probe(cells, n)
+  local rows, size = {}, #cells // n
+  for i = 1, n do rows[i] = table.move(cells, (i - 1) * size + 1, i * size, 1, {}) end
+  return rows
+end
+
 -- The row of `step`; groups that were not measured in it are absent.
 function Live:row(step)
   local row = { step = step }
@@ -37,8 +44,8 @@ function Live:row(step)
     if group:rows() > 0 and group:step() == step then
       row[name] = {}
       for _, variable in ipairs(variables) do
-        local value = group:read(variable)
-        row[name][variable] = name == "metrics" and type(value) == "table" and value[1] or value
+        local cells = group:read(variable.name)
+        row[name][variable.name] = variable.axes > 1 and by_probe(cells, #self.groups[name].probe) or cells
       end
     end
   end

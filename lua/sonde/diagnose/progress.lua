@@ -7,6 +7,7 @@
 -- where there is nothing to learn (targets of pure noise), or nothing that this network can represent, the training
 -- does what it should, and nobody can tell that from a long plateau. The report says so in a note.
 local chain = require "sonde.diagnose.chain"
+local Output = require "sonde.diagnose.output"
 local statistics = require "sonde.diagnose.statistics"
 
 local Progress = {}
@@ -15,26 +16,15 @@ Progress.__index = Progress
 local fewest, fewest_live = 20, 200 -- rows: fewer have had no time to progress
 
 function Progress.new(groups, thresholds)
-  local gradients, activations, output = groups.activation_grad, groups.activation, nil
-  if gradients and activations then
-    output = { gradient = #gradients.probe }
-    for i, name in ipairs(activations.probe) do
-      if name == gradients.probe[output.gradient] then output.activation = i end
-    end
-  end
-  return setmetatable({ limits = thresholds, steps = {}, losses = {}, norms = {}, output = output,
+  return setmetatable({ limits = thresholds, steps = {}, losses = {}, norms = {}, output = Output.new(groups),
                         fitted_rows = {}, matrices = chain.matrices(groups), parameters = chain.parameters(groups),
                         path = 0, reach = 0, measured_steps = 0 }, Progress)
 end
 
--- Does the loss hang on the outputs z so finely that they must fit the targets already? |z| |dLoss/dz| / loss has no
--- scale: it is at most 2 for squares and about 1 for cross-entropy where outputs and targets have nothing in common,
--- and grows as one over the relative error.
+-- Does the loss hang on the outputs so finely that they must fit the targets already?
 local function is_fitted(self, row)
-  local output, loss = self.output, row.metrics.loss
-  local z = output and row.activation and row.activation.l2_norm and row.activation.l2_norm[output.activation]
-  local gradient = z and row.activation_grad and row.activation_grad.l2_norm[output.gradient]
-  return gradient ~= nil and loss > 0 and z * gradient / loss > self.limits.fitted
+  local leverage = self.output and self.output:of_size(row)
+  return leverage ~= nil and leverage > self.limits.fitted
 end
 
 -- What the step can have changed in the loss: a change of the weights by d changes it by g·d, to first order, so at

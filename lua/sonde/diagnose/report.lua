@@ -9,6 +9,8 @@ local titles = {
   dead_units = "Units are dead",
   saturated_units = "Units are saturated",
   slow_progress = "The training makes no progress",
+  vanishing_through_time = "The recurrent layers forget what came early",
+  exploding_through_time = "The gradient explodes on its way back through time",
   unbalanced_updates = "Some weights move far faster or slower than the others",
 }
 
@@ -20,6 +22,8 @@ local lessons = {
   dead_units = "A unit whose activation is flat for every input passes no gradient, so nothing can bring it back.",
   saturated_units = "On the flat ends of a bounded activation the slope is almost zero, and so the gradient.",
   slow_progress = "The loss should fall by more than its own scatter over a run.",
+  vanishing_through_time = "What is without effect at the end of a sequence, training cannot teach it to remember.",
+  exploding_through_time = "The smallest change early in a sequence then decides its end, and steps go anywhere.",
   unbalanced_updates = "As a rule of thumb each matrix moves by about a thousandth of its size per step.",
 }
 
@@ -31,6 +35,9 @@ local cures = {
   xavier_init = "Glorot's initial weights", smaller_init = "smaller initial weights or inputs",
   leaky_relu = "a small slope everywhere", clip_norm = "limit the gradient's norm", lower_lr = "smaller steps",
   higher_lr = "larger steps", warm_up = "small steps first", per_layer_lr = "a learning rate for each layer",
+  ["lstm+forget_bias"] = "an LSTM whose forget gates start open", gru = "a GRU in its place",
+  forget_bias = "forget gates that start open", orthogonal_init = "orthogonal recurrent weights",
+  chrono_init = "gates set for the length of the sequence", smaller_recurrent_weights = "a smaller spectral radius",
   adam = "Adam: steps that do not depend on the gradient's size",
 }
 
@@ -66,6 +73,11 @@ local function finding_lines(finding, lines)
       .. "middle, %s times from each layer to the next one down (%+.2f decades, powers of ten)"):format(evidence.step,
       text.number(10 ^ evidence.total_decades), text.number(10 ^ evidence.decades_per_layer),
       evidence.decades_per_layer))
+  end
+  if evidence.decades_per_step then
+    add_wrapped(lines, "  seen:  ", ("at step %d of the training, in /hidden_jacobian: %+.2f decades (powers of ten) "
+      .. "for each time step, %+.1f over the sequence's %d"):format(evidence.step, evidence.decades_per_step,
+      evidence.total_decades, evidence.length))
   end
   add_wrapped(lines, "  try:   ", in_words(finding.cures))
 end

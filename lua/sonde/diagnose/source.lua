@@ -1,11 +1,12 @@
 -- Rows of a run's file for the detectors: layout once, then one table per step. Long runs are thinned: the first rows
--- and then every n-th, so that a file of any length is read in blocks and judged in bounded time.
+-- and then every n-th, of a group with rows more rarely some of its own too, so that a file of any length is read in
+-- blocks and judged in bounded time.
 local open = require "sonde.history.open"
 local wanted = require "sonde.diagnose.wanted"
 
 local source = {}
 
-local first_rows, most_rows, block = 32, 1000, 256
+local first_rows, most_rows, most_rare, block, block_cells = 32, 1000, 200, 256, 2 ^ 20
 
 local function is_dataset(file, path)
   local info = file:info(path)
@@ -22,6 +23,12 @@ end
 
 local label_types = { probe = "string", layer = "string", module = "string", role = "string", depth = "number" }
 
+-- By row; by probe in most groups; by time step too.
+local function axes_of(group, variable)
+  if group.name == "metrics" or variable.name == "length" then return 1 end
+  return group.name == "hidden_jacobian" and 3 or 2
+end
+
 -- Raises where a group's labels and columns do not belong together, as in a damaged file or one that somebody else
 -- wrote.
 local function check_group(group, path)
@@ -34,8 +41,8 @@ local function check_group(group, path)
   end
   if group.depth and not (group.layer and group.module) then error(path .. " has no names of layers and modules", 0) end
   for _, variable in ipairs(group.variables) do
-    local rows_only = group.name == "metrics"
-    if rows_only ~= (#variable.shape == 1) or not rows_only and variable.shape[2] ~= #(probes or {}) then
+    local axes = axes_of(group, variable)
+    if #variable.shape ~= axes or axes > 1 and variable.shape[2] ~= #(probes or {}) then
       error(("%s/%s has the shape %s, which does not fit the probes"):format(path, variable.name,
         table.concat(variable.shape, " × ")), 0)
     end
@@ -71,7 +78,14 @@ local function find_slopes(file, group)
 end
 
 local function load_block(file, group, row)
-  group.from, group.to = row, math.min(group.n, row + block - 1)
+  local cells = 1
+  for _, variable in ipairs(group.variables) do
+    local here = 1
+    for d = 2, #variable.shape do here = here * variable.shape[d] end
+    cells = math.max(cells, here)
+  end
+  local rows = math.max(1, math.min(block, block_cells // cells))
+  group.from, group.to = row, math.min(group.n, row + rows - 1)
   for _, variable in ipairs(group.variables) do
     local start, count = { row }, { group.to - row + 1 }
     for d = 2, #variable.shape do start[d], count[d] = 1, variable.shape[d] end
@@ -93,9 +107,17 @@ local function values_of(file, group, row)
   return values
 end
 
+-- The first of a sorted list of steps, every n-th, and the last ones.
+local function thinned(steps, most, into)
+  local stride = math.max(1, #steps // most)
+  for i, step in ipairs(steps) do
+    if i <= first_rows or (i - first_rows) % stride == 0 or i > #steps - 8 then into[step] = true end
+  end
+end
+
 -- Step numbers to look at, from all groups.
 local function chosen_steps(groups)
-  local seen, steps = {}, {}
+  local seen, steps, chosen, list = {}, {}, {}, {}
   for _, group in next, groups do
     for row = 1, group.n do
       local step = group.steps[row]
@@ -106,11 +128,14 @@ local function chosen_steps(groups)
     end
   end
   table.sort(steps)
-  local stride, chosen = math.max(1, #steps // most_rows), {}
-  for i, step in ipairs(steps) do
-    if i <= first_rows or (i - first_rows) % stride == 0 or i > #steps - 8 then chosen[#chosen + 1] = step end
+  thinned(steps, most_rows, chosen)
+  for _, group in next, groups do
+    if group.n < #steps // 2 then thinned(table.move(group.steps, 1, group.n, 1, {}), most_rare, chosen) end
   end
-  return chosen
+  for _, step in ipairs(steps) do
+    if chosen[step] then list[#list + 1] = step end
+  end
+  return list
 end
 
 -- The groups of a file that there are, and an iterator over its rows in the order of steps:
