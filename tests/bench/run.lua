@@ -14,15 +14,17 @@ local median, ratio = sides.median, sides.ratio
 -- ---- training steps ------------------------------------------------------------------------------------------
 
 local function print_net(net, side, torch)
-  print(("\n%s (tanh, cross-entropy, SGD with momentum; ms per step, median of %d rounds)"):format(
-    net.name, sides.ROUNDS))
+  print(("\n%s (%scross-entropy, SGD with momentum; ms per step, median of %d rounds)"):format(
+    net.name, net.cell and "" or "tanh, ", sides.ROUNDS))
   local function row(label, s, extra) print(("  %-46s %9.3f  %s"):format(label, median(s.times), extra or "")) end
   local function added(s) return ("%+.1f %% on the logging run"):format((ratio(s, side.run) - 1) * 100) end
   row("sonde, bare step", side.plain)
   row("sonde, run that logs the loss", side.run)
-  row("  with gradient moments, histograms every 10th", side.probes,
-    added(side.probes) .. (" (aim: at most %d %%)"):format(net.added))
+  local most = (" (aim: at most %d %%)"):format(net.added)
+  if net.cell then row("  with gradients and memory through time", side.time, added(side.time) .. most)
+  else row("  with gradient moments, histograms every 10th", side.probes, added(side.probes) .. most) end
   row("  with every default probe", side.all, added(side.all))
+  if net.cell then return end
   row("  with PyTorch's full statistics, each step", side.full, added(side.full))
   if not torch then return end
   row("PyTorch, bare step", side.torch_plain)
@@ -43,12 +45,14 @@ local function steps()
     local list, by_name = {}, {}
     local function add(name, words)
       local side = sides.start(name, words, dir)
+      if net.cell then side.slice = 10 end -- a whole cadence of histograms and /hidden_jacobian
       list[#list + 1], by_name[name] = side, side
     end
-    for _, variant in ipairs { "plain", "run", "probes", "full", "all" } do
+    local variants = net.cell and { "plain", "run", "time", "all" } or { "plain", "run", "probes", "full", "all" }
+    for _, variant in ipairs(variants) do
       add(variant, { exe, "lua", here .. "/steps.lua", i, variant, dir })
     end
-    for _, variant in ipairs(torch and { "plain", "full" } or {}) do
+    for _, variant in ipairs(torch and not net.cell and { "plain", "full" } or {}) do
       add("torch_" .. variant,
         { "/usr/bin/python3", here .. "/torch_steps.py", net.depth, net.width, net.batch, variant })
     end

@@ -5,6 +5,7 @@
 --   probes  and measures moments of all weight and activation gradients every step, histograms every tenth
 --   full    as PyTorch's "full": moments and histogram of every parameter gradient, every step
 --   all     every default probe
+--   time    and measures gradients and memory through time
 local sonde = require "sonde"
 local core = require "sonde.core"
 local nn, optim = sonde.nn, sonde.optim
@@ -13,8 +14,20 @@ local net_number, variant, folder = math.tointeger(arg[1]), arg[2], arg[3]
 local here = arg[0]:match("^(.*)/[^/]*$")
 local config = dofile(here .. "/nets.lua")[net_number]
 
+local Recurrent = nn.Module:extend("Recurrent")
+
+function Recurrent:init()
+  self.rnn, self.out = nn[config.cell](config.inputs, config.width), nn.Linear(config.width, 10)
+end
+
+function Recurrent:forward(x) return self.out((self.rnn(x))):reshape(-1, 10) end
+
 local function build()
   sonde.manual_seed(1)
+  if config.cell then
+    return Recurrent(), sonde.randn(config.length, config.batch, config.inputs),
+      sonde.randint(1, 10, { config.length * config.batch })
+  end
   local net = nn.Sequential {}
   for _ = 1, config.depth do
     net:add(nn.Linear(config.width, config.width))
@@ -52,6 +65,7 @@ local probes = {
   probes = { what = { "weight_grad", "activation_grad", "weight_grad_hist", "activation_grad_hist" } },
   full = { what = { "weight_grad", "weight_grad_hist" }, hist_every = 1 },
   all = {},
+  time = { what = { "hidden_grad", "hidden_jacobian" } },
 }
 
 if variant == "plain" then

@@ -152,6 +152,12 @@ function Diagnosis:findings(ended)
   return kept
 end
 
+local function has_recurrence(groups)
+  for _, module in ipairs(groups.activation_grad and groups.activation_grad.module or {}) do
+    if module == "RNN" or module == "LSTM" or module == "GRU" then return true end
+  end
+end
+
 -- What is no finding but should be known: what could not be judged, and a loss that stands still for no fault of the
 -- gradient. Sentences.
 function Diagnosis:notes(ended)
@@ -166,6 +172,9 @@ function Diagnosis:notes(ended)
   for _, gap in ipairs { { "activation_grad", "gradients over depth" }, { "activation", "dead and saturated units" },
                          { "weight", "the size of the steps" } } do
     if not groups[gap[1]] then missing[#missing + 1] = ("%s (/%s)"):format(gap[2], gap[1]) end
+  end
+  if not groups.hidden_jacobian and has_recurrence(groups) then
+    missing[#missing + 1] = "gradients through time (/hidden_jacobian)"
   end
   if #missing > 0 then notes[#notes + 1] = "Not measured, so not judged: " .. table.concat(missing, ", ") .. "." end
   return notes

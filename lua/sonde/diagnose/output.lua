@@ -4,12 +4,10 @@ local statistics = require "sonde.diagnose.statistics"
 local Output = {}
 Output.__index = Output
 
--- Output units of a layer: the elements of its bias; nil where it has none.
-local function units_of(weights, layer)
-  for i, role in ipairs(weights and weights.role or {}) do
-    if role == "bias" and weights.layer and weights.layer[i] == layer then
-      return weights.n_elements and weights.n_elements[i]
-    end
+-- Units of the last weight layer up to a depth: the elements of its bias; nil where it has none.
+local function units_of(weights, depth)
+  for i, role in ipairs(weights and weights.depth and weights.n_elements and weights.role or {}) do
+    if role == "bias" and weights.depth[i] == depth then return weights.n_elements[i] end
   end
 end
 
@@ -22,7 +20,7 @@ function Output.new(groups)
   for i, probe in ipairs(activations.probe) do
     if probe == name then self.activation = i end
   end
-  self.units = units_of(groups.weight_grad, name)
+  self.units = units_of(groups.weight_grad, gradients.depth and gradients.depth[self.gradient])
   return self.activation and self or nil
 end
 
@@ -41,14 +39,15 @@ function Output:of_size(row)
 end
 
 -- The same of what differs from sample to sample alone: of squares 2 √(R² / (1 - R²)), R² the explained variance.
--- Several units differ from each other whatever they are shown: their mean cosine between samples leaves that out.
+-- Several units differ from each other whatever they are shown: the mean cosine between samples leaves that out, which
+-- says nothing of one unit.
 function Output:of_differences(row)
   local values, i = row.activation or {}, self.activation
   local norm, mean, std = (values.l2_norm or {})[i], (values.mean or {})[i], (values.std or {})[i]
   local cosine = (values.sample_cosine or {})[i]
   if not statistics.is_finite(norm) or not mean or not std then return nil end
   local size = std > 0 and norm * std / math.sqrt(mean ^ 2 + std ^ 2) or 0
-  if self.units ~= 1 and statistics.is_finite(cosine) then
+  if self.units and self.units > 1 and statistics.is_finite(cosine) then
     size = math.min(size, norm * math.sqrt(math.max(0, 1 - cosine)))
   end
   return leverage(self, row, size)

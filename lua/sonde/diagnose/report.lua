@@ -117,6 +117,30 @@ local function picture(report, lines)
     shown < #layers and (", %d of %d layers"):format(shown, #layers) or "", scale.low, scale.high))
 end
 
+local lowest = -46 -- log10: what has become exactly zero
+
+-- What is left of a change of the state at some time steps, as bars; true if a finding is about that.
+local function memory_picture(report, lines)
+  local finding
+  for _, this in ipairs(report.findings) do finding = finding or this.memory and this end
+  if not finding then return false end
+  local memory, numbers, rows = finding.memory, {}, { { "time step", "left at the end", "" } }
+  local n = #memory
+  for lag, log in ipairs(memory) do numbers[lag] = log > lowest and 10.0 ^ log or 0 end
+  local scale, shown = text.log_scale(numbers), math.min(n, most_layers)
+  for k = 0, shown - 1 do
+    local time = 1 + (n - 1) * k // (shown - 1)
+    local left = numbers[n + 1 - time]
+    rows[#rows + 1] = { tostring(time), text.number(left), text.bar(scale.share(left), 30) }
+  end
+  lines[#lines + 1] = ""
+  lines[#lines + 1] = text.columns(rows, "rrl")
+  add_wrapped(lines, "", ("At step %d of the training. The bars show how much of a small change of the state of '%s' "
+    .. "at a time step is left at the sequence's end, on a log scale from 1e%d to 1e%d."):format(finding.evidence.step,
+    finding.evidence.probe, scale.low, scale.high))
+  return true
+end
+
 -- report: what diagnose.file returned.
 return function(report)
   local lines = {}
@@ -133,6 +157,6 @@ return function(report)
     lines[#lines + 1] = ""
     finding_lines(finding, lines)
   end
-  picture(report, lines)
+  if not memory_picture(report, lines) then picture(report, lines) end
   return table.concat(lines, "\n")
 end

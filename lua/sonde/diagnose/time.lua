@@ -150,7 +150,7 @@ local function finding(self, kind, since)
   local logs, n = worst.logs, #worst.logs
   local total = kind == "vanishing" and logs[n] or largest_of(logs)
   return { pathology = kind .. "_through_time", severity = math.min(1, math.abs(total) / 12), since_step = since,
-           layers = worst.layers, module = worst.module, gate = worst.gate,
+           layers = worst.layers, module = worst.module, gate = worst.gate, memory = logs,
            evidence = { step = worst.step, length = n, decades_per_step = slope_of(logs), total_decades = total,
                         memory_horizon = worst.horizon < math.huge and worst.horizon or nil, probe = worst.probe,
                         gate_openness = worst.openness } }

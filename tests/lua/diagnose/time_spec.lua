@@ -9,7 +9,7 @@ local GROUPS = {
   hidden_jacobian = { probe = { "rnn.hidden_l0" }, layer = { "rnn" }, module = { "RNN" }, role = { "hidden_l0" } },
   activation_grad = { probe = { "rnn", "out" }, module = { "RNN", "Linear" }, depth = { 1, 2 } },
   activation = { probe = { "rnn", "out" }, module = { "RNN", "Linear" }, has_slope = {} },
-  weight_grad = { probe = { "out.bias" }, layer = { "out" }, role = { "bias" }, n_elements = { 1 } },
+  weight_grad = { probe = { "out.bias" }, layer = { "out" }, role = { "bias" }, depth = { 2 }, n_elements = { 1 } },
 }
 
 --- What is left after 0, 1, … steps, as a row has it: by time.
@@ -151,6 +151,14 @@ describe("through time", function()
     end
   end)
 
+  it("what was not measured is said of networks that have a recurrence", function()
+    local groups = { activation_grad = GROUPS.activation_grad, activation = GROUPS.activation, weight = GROUPS.weight }
+    local note = diagnose.new(groups):notes(true)[1]
+    assert.truthy(note:find("gradients through time (/hidden_jacobian)", 1, true), note)
+    note = diagnose.new { activation = GROUPS.activation }:notes(true)[1]
+    assert.is_nil(note:find("through time", 1, true), note)
+  end)
+
   it("is told while the run goes, and drawn in the report", function()
     local dir <close> = process.tempdir()
     local heard = {}
@@ -173,5 +181,6 @@ describe("through time", function()
     local result = process.sonde { "diagnose", dir / "o.h5" }
     assert.truthy(result.stdout:find("vanishing_through_time", 1, true), result.stdout)
     assert.truthy(result.stdout:find("in /hidden_jacobian: -0.", 1, true), result.stdout)
+    assert.truthy(result.stdout:find("\n *60 +1 +█"), result.stdout)
   end)
 end)
