@@ -137,7 +137,8 @@ function Diagnosis:findings(ended)
   if self.units then append(found, self.units:findings(share, stalled)) end
   if self.updates then append(found, self.updates:findings(share)) end
   local no_progress = self.progress:findings(share)
-  local slow = no_progress[1] and no_progress[1].evidence.update_ratio ~= nil -- not for want of the step's measures
+  -- By the steps; where these were not measured, nobody knows.
+  local slow = no_progress[1] and no_progress[1].evidence.update_ratio ~= nil or self.progress:stayed()
   if self.time then append(found, self.time:findings(share, stalled, slow)) end
   append(found, no_progress)
   local kept, order = without_consequences(found), {}

@@ -109,12 +109,15 @@ function Progress:below(level)
   return last ~= nil and last < (1 - self.limits.progress_share) * level
 end
 
+-- Have the weights stayed where they were?
+function Progress:stayed() return self.measured_steps > 0 and self.path < self.limits.moved end
+
 -- Neither fallen nor falling. A large fall is believed even where the loss scatters more, but of weights that stayed
 -- where they were a fall has to be twice as clear.
 function Progress:stalled()
   local state = self:state()
   if not state then return false end
-  local stayed = self.measured_steps > 0 and self.path < self.limits.moved
+  local stayed = self:stayed()
   local share, doubt = self.limits.progress_share, self.limits.progress_doubt
   local function by_chance_at_most(least, chance)
     return stayed and 2 * math.max(least, chance) or math.max(least, math.min(doubt, chance))

@@ -10,7 +10,7 @@ Time.__index = Time
 local forgotten = -3                -- log10 of what is left where memory ends: the memory horizon of the file's format
 local smallest, largest = -46, 39   -- log10 of less than float32 can hold, and of more
 local fewest, fewest_live = 20, 50  -- rows: before, nothing can have been learnt
-local long_enough = 500             -- steps: LSTMs are known to lose their memory and find it again within so many
+local long_enough = 2000            -- steps: an LSTM may lose its memory and find it again within so many
 local most_lags = 60
 
 function Time.new(groups, thresholds)

@@ -93,7 +93,7 @@ describe("through time", function()
     assert.same({ "vanishing_through_time" }, with(0.5))
   end)
 
-  it("a memory lost on the way counts if something was known, or after five hundred steps", function()
+  it("a memory lost on the way counts if something was known, or after two thousand steps", function()
     local function lost_at(at, n, std)
       local found = found_in(n, function(step)
         return step < at and { factor = 0.95, std = std, loss = 0.2 + 2 * 0.8 ^ step } or { factor = 0.5, loss = 0.2 }
@@ -102,7 +102,7 @@ describe("through time", function()
     end
     assert.same({ "vanishing_through_time", 101 }, { lost_at(100, 200, 1) })
     assert.is_nil(lost_at(100, 200, 0.01)) -- an LSTM on its plateau finds it again
-    assert.same({ "vanishing_through_time", 101 }, { lost_at(100, 700, 0.01) })
+    assert.same({ "vanishing_through_time", 101 }, { lost_at(100, 2200, 0.01) })
   end)
 
   it("steps too small to learn anything are named as that", function()
