@@ -183,6 +183,14 @@ add("transformer 4, pre-norm", healthy, { data = tokens, optimizer = adam(1e-3),
   layers[5] = nn.Flatten()
   return layers
 end) })
+add("a sigmoid output that is sure of its answers", healthy, { loss = nn.BCELoss(), optimizer = adam(0.01), steps = 200,
+  quick = true, data = function()
+    sonde.manual_seed(22)
+    local x = sonde.randn(1000, 6)
+    return data.tensors { x, (x:select(2, 1) + x:select(2, 2)):gt(0):to("float32"):unsqueeze(2) }
+  end, net = function()
+    return mlp { depth = 2, inputs = 6, outputs = 1, activation = nn.Tanh, init = inits.glorot }:add("p", nn.Sigmoid())
+  end })
 add("relu6, flat on half of its line", healthy, { data = zoo.images, lr = 0.02,
   net = images_net { depth = 3, activation = nn.ReLU6, init = inits.he } })
 

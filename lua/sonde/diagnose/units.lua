@@ -104,7 +104,7 @@ end
 
 -- stalled: has the loss stood still? Only then is a layer called saturated that drifted to the flat ends by half of its
 -- units or, with no unit near an end, lost half of its slope: in a network that learns such layers are at work, unless
--- they answer every sample alike.
+-- they answer every sample alike. Outputs that are sure of their answers are meant to be.
 function Units:findings(share, stalled)
   local function verdict(latch) return latch:verdict(share) end
   local dead = collect(self, "dead_units", function(i)
@@ -119,6 +119,7 @@ function Units:findings(share, stalled)
   local saturated = collect(self, "saturated_units", function(i)
     local first = self.first_share[i]
     if stalled then return verdict(self.saturated[i]) or verdict(self.flat[i]) end
+    if i == #self.names then return nil end
     local began_so = first and first >= self.limits.saturated_share
     return verdict((began_so and self.saturated or self.at_work)[i]) or verdict(self.blind[i])
   end, function(i) return known(self.last[i].saturated) and self.last[i].saturated or 1 end)
