@@ -152,10 +152,10 @@ function Check:group(name, path)
     local info = self.file:info(full)
     if info and info.kind == "dataset" and not info.is_null then
       local axes = self.file:axes(full) or {}
-      if wanted and wanted[column] then self:column(full, wanted[column], info, axes) end
+      local known = wanted and wanted[column] -- other names are the user's, and mean what he wants
+      if known then self:column(full, known, info, axes) end
       if self.file:attribute_info(full, "coordinates") then self:coordinates(full, info) end
-      local limited = rows and axes[1] == "step" and name ~= "metrics" -- whose names are the user's
-      local n = limited and math.min(rows, info.shape[1])
+      local n = known and rows and axes[1] == "step" and math.min(rows, info.shape[1])
       local problem = n and numbers.check_limits(self.file, full, info, n, format.limits(column))
       if problem then self:report(full, problem) end
     end

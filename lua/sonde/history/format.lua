@@ -116,12 +116,17 @@ columns(format.groups.validation, "float64", rows, "loss accuracy")
 columns(format.groups.events, "float64", rows, "time value")
 columns(format.groups.events, "integer", rows, "code")
 
--- What the numbers of a column must lie between where they are measured; nil, nil: anything goes.
+local never_negative = {}
+for name in ("std slope_rms update_ratio gain seconds sigma_max sigma_min condition mean_square singular_values "
+  .. "iterations residual"):gmatch("%S+") do
+  never_negative[name] = true
+end
+
+-- What the numbers of a column of the format must lie between where they are measured; nil, nil: anything goes.
 function format.limits(name)
   if name:find("_frac$") or name == "openness" or name == "branch_share" then return 0, 1 end
   if name == "grad_cosine" then return -1, 1 end
-  if name:find("l2_norm$") or name == "std" or name:find("^abs_") or name == "slope_rms" or name == "update_ratio"
-    or name:find("_loss_scale$") or name == "gain" or name == "seconds" or name:find("^sigma_")
+  if never_negative[name] or name:find("l2_norm$") or name:find("^abs_") or name:find("_loss_scale$")
     or name:find("^init_distance") then
     return 0, math.huge
   end
