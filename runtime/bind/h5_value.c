@@ -26,6 +26,10 @@ static sonde_h5_value check_list(lua_State *L, int index, const char *what)
 {
     if (lua_getmetatable(L, index)) sonde_bind_raise(L, "%s: expected a plain list, got an object", what);
     int64_t n = (int64_t)lua_rawlen(L, index);
+    if (n == 0) {
+        lua_pushnil(L);
+        if (lua_next(L, index)) sonde_bind_raise(L, "%s: expected a plain list, got a table with names", what);
+    }
     bool texts = n > 0, integers = true;
     for (int64_t i = 1; i <= n; i++) {
         int type = lua_rawgeti(L, index, i);

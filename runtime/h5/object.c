@@ -209,6 +209,17 @@ static hid_t layout_of(const sonde_h5_value *value, bool grows)
     return H5I_INVALID_HID;
 }
 
+/* The scale of a dataset that was replaced, of another length. */
+static void remove_outgrown(hid_t group, const char *name, int64_t length)
+{
+    if (H5Lexists(group, name, H5P_DEFAULT) <= 0) return;
+    scoped hid_t there = H5Dopen2(group, name, H5P_DEFAULT);
+    scoped hid_t space = there < 0 ? there : H5Dget_space(there);
+    if (space >= 0 && H5DSis_scale(there) > 0 && H5Sget_simple_extent_npoints(space) != length)
+        H5Ldelete(group, name, H5P_DEFAULT);
+    h5_forget_reason();
+}
+
 /* Opens the scale `name` of this length, or makes one 1..n. */
 static sonde_status ensure_scale(hid_t group, const char *name, int64_t length, bool grows, hid_t *out)
 {
@@ -245,6 +256,7 @@ static sonde_status attach_scales(hid_t group, hid_t dataset, const char *name, 
         if (!*axis) continue;
         if (value->ndim == 1 && !strcmp(axis, name)) /* a coordinate of its own axis */
             return H5DSset_scale(dataset, name) < 0 ? h5_fail(SONDE_EIO, "axis '%s' cannot be made", name) : SONDE_OK;
+        if (axis == numbered) remove_outgrown(group, numbered, value->shape[d]);
         scoped hid_t scale = H5I_INVALID_HID;
         SONDE_TRY(ensure_scale(group, axis, value->shape[d], grows && d == 0, &scale));
         if (H5DSattach_scale(dataset, scale, (unsigned)d) < 0)

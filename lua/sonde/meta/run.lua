@@ -150,10 +150,10 @@ function Run:event(text) end
 ---@param value string|number|boolean
 function Run:note(key, value) end
 
----Stores a tensor, as it is now, in /arrays.
----@param name string
----@param tensor sonde.Tensor
----@param axes? string[]  names of its axes
+---Stores a tensor, as it is now, in /arrays; the last of a name counts.
+---@param name string  "first.weight", or in a group of /arrays: "teacher/first.weight"
+---@param tensor sonde.H5Value
+---@param axes? string[]  names of its axes; one-dimensional arrays named as their axis tell the places along it
 function Run:save(name, tensor, axes) end
 
 ---Registers what belongs to the state of the training.

@@ -1,6 +1,7 @@
 -- The `run` that a recipe's function gets. Here: what takes part, and what is kept. Its steps are in steps.lua, its
 -- loops in batches.lua, evaluate.lua and fit.lua.
 local core = require "sonde.core"
+local Arrays = require "sonde.run.arrays"
 local Cadence = require "sonde.probe.cadence"
 local Costs = require "sonde.measure.costs"
 local Events = require "sonde.run.events"
@@ -41,7 +42,7 @@ function Run.new(options)
     first_backward = options.first_backward,
     history = core.record.history(), started = core.system.clock(), epoch = core.nan,
     models = {}, optimizers = {}, kept = {}, notes = {}, generators = {}, nets = {}, samples = {}, handles = {},
-    clips = {}, norms = {}, parameters = {}, batch = {}, measured = {},
+    clips = {}, norms = {}, parameters = {}, batch = {}, measured = {}, arrays = Arrays.new(),
   }, Run)
   self.data_stream = core.random.stream(self.seed, "data")
   self.rows = Rows.new(self.history, self.recipe.metrics, function(name)
@@ -197,9 +198,10 @@ function Run:note(key, value)
   if self.output then self.output:put("/run/notes", json.encode(self.notes)) end
 end
 
--- Stores a tensor in /arrays, as it is now. axes: names of its axes.
+-- Stores a tensor in /arrays, as it is now: "first.weight", or in a group of /arrays: "teacher/first.weight". axes:
+-- names of its axes. The last of a name counts.
 function Run:save(name, tensor, axes)
-  check_name("run:save", name)
+  self.arrays:add(name, tensor, axes)
   if self.output then self.output:put("/arrays/" .. name, tensor, axes) end
 end
 
