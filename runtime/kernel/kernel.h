@@ -12,6 +12,9 @@
 
 #include "base/base.h"
 
+#include <stddef.h>
+#include <string.h>
+
 /* ---- threads ------------------------------------------------------------------------------------------- */
 
 /* Threads inside one run (default 1). Work is cut by its shape alone, so the bits do not depend on this. */
@@ -90,12 +93,15 @@ bool sonde_finite_kernel(sonde_dtype dtype, const void *x, size_t n); /* is ever
 #define SONDE_BINADE_LOW (-150)
 #define SONDE_BINADE_COUNT 278 /* -150 .. 127 */
 /* Adds to counts[binade] floor(log2|x|) (end bins collect what lies beyond); zeros, subnormals (of the dtype, counted
- * in their bin too) and non-finite ones apart. powers: those of counts that are exactly ±2^binade; what lies beyond the
- * end bins is not among them. abs_max: the largest finite |x|, *out's included. */
+ * in their bin too) and non-finite ones apart. powers: those of counts that are exactly ±2^binade, n_powers in all (0:
+ * the array is not filled); what lies beyond the end bins is not among them. abs_max: the largest finite |x|, *out's
+ * included. */
 typedef struct sonde_histogram {
-    uint32_t counts[SONDE_BINADE_COUNT], powers[SONDE_BINADE_COUNT], n_zero, n_subnormal, n_nonfinite;
+    uint32_t counts[SONDE_BINADE_COUNT], n_zero, n_subnormal, n_nonfinite, n_powers;
     double abs_max;
+    uint32_t powers[SONDE_BINADE_COUNT];
 } sonde_histogram;
+static inline void sonde_histogram_clear(sonde_histogram *h) { memset(h, 0, offsetof(sonde_histogram, powers)); }
 void sonde_histogram_kernel(sonde_histogram *out, sonde_dtype dtype, const void *x, size_t n);
 
 /* Of an activation, over its input x and output y [rows, units, inner] (unit = axis 1): sum of φ'², how many |φ'| < 5 %

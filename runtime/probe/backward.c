@@ -10,7 +10,7 @@
 
 static void take_histogram(probe_parameter *parameter, sonde_dtype dtype, const void *data, size_t n)
 {
-    memset(parameter->histogram, 0, sizeof *parameter->histogram);
+    sonde_histogram_clear(parameter->histogram);
     sonde_histogram_kernel(parameter->histogram, dtype, data, n);
     parameter->has_histogram = true;
 }

@@ -75,7 +75,7 @@ static const column weight_columns[] = {
 #define UNDERFLOW(precision, name)                                                                                     \
     [HISTOGRAM_UNDERFLOW + UNDERFLOW_COLUMNS * precision] =                                                            \
         {MOMENT, name "_underflow_frac", "share of elements other than 0 that " name " rounds to 0"},                  \
-    {NORM, name "_loss_scale", "largest power of two that keeps them within " name},                                   \
+    {MOMENT, name "_loss_scale", "largest power of two that keeps them within " name},                                   \
     {MOMENT, name "_scaled_underflow_frac", "the share left with " name "_loss_scale"}
 
 static const column histogram_columns[] = {

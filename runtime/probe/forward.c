@@ -62,7 +62,7 @@ static void pool_gradient(probe_call *call, const void *data, sonde_dtype dtype,
         }
     }
     if (network->histograms && wants_group(network, SONDE_PROBE_ACTIVATION_GRAD_HIST)) {
-        if (!slot->has_gradient) memset(slot->histogram, 0, sizeof *slot->histogram);
+        if (!slot->has_gradient) sonde_histogram_clear(slot->histogram);
         sonde_histogram_kernel(slot->histogram, dtype, data, n);
         slot->has_histogram = true;
         spend(network, SONDE_PROBE_ACTIVATION_GRAD_HIST, since);

@@ -33,7 +33,7 @@ static double count_up_to(const sonde_histogram *h, const uint64_t *below, int e
 {
     const int bin = exponent - SONDE_BINADE_LOW, last = SONDE_BINADE_COUNT - 1;
     if (bin <= 0) return h->counts[0] ? (double)NAN : 0;
-    if (bin < last) return (double)(below[bin] + h->powers[bin]);
+    if (bin < last) return (double)(below[bin] + (h->n_powers > 0 ? h->powers[bin] : 0));
     return h->counts[last] ? (double)NAN : (double)below[last];
 }
 

@@ -99,7 +99,7 @@ static void put_underflow(const row *r, int place, const sonde_histogram *h)
     for (int k = 0; k < PRECISION_COUNT; k++) {
         const int column = HISTOGRAM_UNDERFLOW + UNDERFLOW_COLUMNS * k;
         put_moment(r, column, place, underflow[k].share);
-        put_norm(r, column + 1, place, underflow[k].scale);
+        put_moment(r, column + 1, place, underflow[k].scale);
         put_moment(r, column + 2, place, underflow[k].share_scaled);
     }
 }

@@ -218,7 +218,10 @@ static void histograms(void)
                 int binade = ilogb(v);
                 want.counts[(binade < -150 ? -150 : binade > 127 ? 127 : binade) + 150]++;
                 want.n_subnormal += v < tiny;
-                if (binade >= -150 && binade <= 127) want.powers[binade + 150] += v == scalbn(1.0, binade);
+                if (binade >= -150 && binade <= 127 && v == scalbn(1.0, binade)) {
+                    want.powers[binade + 150]++;
+                    want.n_powers++;
+                }
                 want.abs_max = fmax(want.abs_max, v);
             }
         }

@@ -51,8 +51,9 @@ local function histogram()
   columns(group, "integer", { "binade" }, "binade")
   columns(group, "uint32", { "step", "probe", "binade" }, "counts")
   for precision in ("float16 bfloat16 float8_e4m3 float8_e5m2"):gmatch("%S+") do
-    columns(group, "moment", cells, precision .. "_underflow_frac " .. precision .. "_scaled_underflow_frac", true)
-    columns(group, "float64", cells, precision .. "_loss_scale", true)
+    for name in ("underflow_frac loss_scale scaled_underflow_frac"):gmatch("%S+") do
+      columns(group, "moment", cells, precision .. "_" .. name, true)
+    end
   end
   return group
 end

@@ -102,15 +102,27 @@ static inline vec squares_of_rows(const real *x, int64_t columns, int n)
         int64_t j = 0, end = r < n ? columns : 0;
         for (; j + LANES <= end; j += LANES) {
             vec v = load(x + r * columns + j);
-            sum += v * v;
+            add_product(&sum, &v, &v);
         }
         if (j < end) {
             vec v = load_part(x + r * columns + j, (size_t)(end - j));
-            sum += v * v;
+            add_product(&sum, &v, &v);
         }
         rows[r] = sum;
     }
     return sums_of_rows(rows);
+}
+
+static inline bool all_sound(const vec *sum_sq)
+{
+#if defined(__AVX512F__) && SONDE_REAL == 32
+    return (_mm512_cmp_ps_mask((__m512)*sum_sq, _mm512_set1_ps((float)SOUND_LOW), _CMP_NGE_UQ) |
+            _mm512_cmp_ps_mask((__m512)*sum_sq, _mm512_set1_ps((float)SOUND_HIGH), _CMP_NLE_UQ)) == 0;
+#else
+    bool sound = true;
+    for (int r = 0; r < ROWS; r++) sound &= is_sound((double)(*sum_sq)[r]);
+    return sound;
+#endif
 }
 
 /* factors[r] = 1/‖row r‖ of n <= ROWS rows; 0 for those that `direct` had to add. */
@@ -119,6 +131,10 @@ static void find_factors(real *factors, int64_t *n_directed, double *sums, const
     vec sum_sq = {0};
     if (columns <= BLOCK) sum_sq = squares_of_rows(x, columns, n);
     for (int r = 0; r < ROWS; r++) factors[r] = 1 / REAL_MATH(sqrt)(sum_sq[r]); /* together: each takes long */
+    if (n == ROWS && all_sound(&sum_sq)) {
+        *n_directed += n;
+        return;
+    }
     for (int r = 0; r < n; r++) {
         if (is_sound((double)sum_sq[r]))
             ++*n_directed;
@@ -131,8 +147,13 @@ static void find_factors(real *factors, int64_t *n_directed, double *sums, const
 static inline void add_columns(double *sums, const real *x, int64_t columns, const real *factors, int n, int width)
 {
     vec part[TILE / LANES] = {{0}};
-    for (int i = 0; i < n; i++, x += columns)
-        for (int v = 0; v < width / LANES; v++) part[v] += load(x + v * LANES) * factors[i];
+    for (int i = 0; i < n; i++, x += columns) {
+        const vec factor = (vec){0} + factors[i];
+        for (int v = 0; v < width / LANES; v++) {
+            const vec row = load(x + v * LANES);
+            add_product(&part[v], &row, &factor);
+        }
+    }
     for (int v = 0; v < width / LANES; v++)
         for (int l = 0; l < LANES; l++) sums[v * LANES + l] += (double)part[v][l];
 }

@@ -39,6 +39,12 @@ static inline uint32_t bin_of(int exponent)
     return (uint32_t)(exponent == 0 || exponent == EXPONENT_MASK ? SPECIAL : bin);
 }
 
+static void add_power(sonde_histogram *out, int bin)
+{
+    if (out->n_powers++ == 0) memset(out->powers, 0, sizeof out->powers);
+    out->powers[bin]++;
+}
+
 /* Places the special elements of x where they belong. */
 static void count_specials(sonde_histogram *out, const real *x, size_t n, uint32_t special)
 {
@@ -59,7 +65,7 @@ static void count_specials(sonde_histogram *out, const real *x, size_t n, uint32
         int top = 63 - __builtin_clzll((unsigned long long)magnitude); /* the leading bit is worth 2^(top + smallest) */
         int binade = top + 1 - BIAS - MANTISSA_BITS;
         out->counts[binade < SONDE_BINADE_LOW ? 0 : binade - SONDE_BINADE_LOW]++;
-        if (binade >= SONDE_BINADE_LOW) out->powers[binade - SONDE_BINADE_LOW] += magnitude == (real_bits)1 << top;
+        if (binade >= SONDE_BINADE_LOW && magnitude == (real_bits)1 << top) add_power(out, binade - SONDE_BINADE_LOW);
     }
 }
 
@@ -74,8 +80,8 @@ static void count_powers(sonde_histogram *out, const real *x, size_t n)
     for (size_t i = 0; i < n; i++) {
         real_bits magnitude = bits_of(x + i) << 1 >> 1;
         if (!is_power(magnitude)) continue;
-        int binade = ilogb((double)x[i]) - SONDE_BINADE_LOW;
-        if (binade >= 0 && binade < SONDE_BINADE_COUNT) out->powers[binade]++;
+        int bin = ilogb((double)x[i]) - SONDE_BINADE_LOW;
+        if (bin >= 0 && bin < SONDE_BINADE_COUNT) add_power(out, bin);
     }
 }
 

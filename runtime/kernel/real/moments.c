@@ -9,10 +9,6 @@
 #include "kernel/real/kernels.h"
 #include "kernel/real/wide.h"
 
-#if defined(__AVX512F__)
-#include <immintrin.h>
-#endif
-
 #if SONDE_REAL == 32
 typedef int32_t bits;
 static const double FAST_LOW = 0x1p-50, FAST_HIGH = 0x1p50;
@@ -63,17 +59,6 @@ typedef struct marks {
     uint64_t count_signed;
 } marks;
 
-static inline void add_squares(vec *sum, const vec *v)
-{
-#if defined(__AVX512F__) && SONDE_REAL == 32
-    *sum = (vec)_mm512_fmadd_ps((__m512)*v, (__m512)*v, (__m512)*sum);
-#elif defined(__AVX512F__)
-    *sum = (vec)_mm512_fmadd_pd((__m512d)*v, (__m512d)*v, (__m512d)*sum);
-#else
-    *sum += *v * *v;
-#endif
-}
-
 static inline void count_signs(marks *m, const vec *v)
 {
 #if defined(__AVX512DQ__) && SONDE_REAL == 32
@@ -91,7 +76,7 @@ static inline void add_vector(sums *to, marks *m, const real *x)
     vecbits abs_bits = (vecbits)v & ABS_MASK;
     to->sum += v;
     to->sum_abs += (vec)abs_bits;
-    add_squares(&to->sum_sq, &v);
+    add_product(&to->sum_sq, &v, &v);
     keep_extremes(&m->high, &m->low, &abs_bits);
     count_signs(m, &v);
 }

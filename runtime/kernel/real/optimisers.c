@@ -10,35 +10,49 @@ typedef struct sgd {
     bool nesterov, first;
 } sgd;
 
-static void sgd_plain(real *w, const real *g, size_t n, const sgd *s)
+/* Of the commonest optimiser the statistics are taken on the way. buffer: NULL without momentum. */
+static inline __attribute__((always_inline)) vec sgd_vector(vec w, vec *buffer, vec g, const sgd *s)
 {
-    real sign = s->sign, lr = s->lr, decay = s->decay;
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) {
-        real d = sign * g[i];
-        if (decay != 0) d = d + decay * w[i];
-        w[i] = w[i] - lr * d;
-    }
+    vec d = s->sign * g;
+    if (s->decay != 0) d = d + s->decay * w;
+    if (!buffer) return w - s->lr * d;
+    const vec b = s->first ? d : s->momentum * *buffer + s->fresh * d;
+    *buffer = b;
+    return w - s->lr * (s->nesterov ? d + s->momentum * b : b);
 }
 
-static void sgd_momentum(real *w, real *buffer, const real *g, size_t n, const sgd *s)
+/* n elements, a vector's worth or fewer. before, seen: NULL where no statistics are wanted. */
+static inline __attribute__((always_inline)) void sgd_part(real *w, real *buffer, const real *g, size_t n, const sgd *s,
+                                                           real *before, sight *seen)
 {
-    real sign = s->sign, lr = s->lr, decay = s->decay, momentum = s->momentum, fresh = s->fresh;
-    bool first = s->first, nesterov = s->nesterov;
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) {
-        real d = sign * g[i];
-        if (decay != 0) d = d + decay * w[i];
-        real b = first ? d : momentum * buffer[i] + fresh * d;
-        buffer[i] = b;
-        w[i] = w[i] - lr * (nesterov ? d + momentum * b : b);
-    }
+    const vec old = load_part(w, n), gradient = load_part(g, n);
+    vec b = {0};
+    if (buffer) b = load_part(buffer, n);
+    const vec new = sgd_vector(old, buffer ? &b : NULL, gradient, s);
+    if (buffer) store_part(buffer, &b, n);
+    store_part(w, &new, n);
+    if (!seen) return;
+    memcpy(before, &old, sizeof old);
+    see(seen, &old, &new, &gradient);
+}
+
+/* n <= BLOCK elements. */
+static inline __attribute__((always_inline)) void sgd_block(real *w, real *buffer, const real *g, size_t n,
+                                                            const sgd *s, tally *all)
+{
+    real before[BLOCK];
+    sight seen = {.n_unchanged = 0};
+    size_t i = 0;
+    for (; n - i >= LANES; i += LANES)
+        sgd_part(w + i, buffer ? buffer + i : NULL, g + i, LANES, s, before + i, all ? &seen : NULL);
+    if (i < n) sgd_part(w + i, buffer ? buffer + i : NULL, g + i, n - i, s, before + i, all ? &seen : NULL);
+    if (all) add_sight(all, &seen, before, w, n);
 }
 
 void REAL_NAME(sonde_sgd)(real *w, real *buffer, const real *g, size_t n, const sonde_sgd_args *args,
                           sonde_update_stats *stats)
 {
-    sgd s = {
+    const sgd s = {
         .sign = args->maximize ? -1 : 1,
         .lr = (real)args->lr,
         .momentum = (real)args->momentum,
@@ -47,10 +61,15 @@ void REAL_NAME(sonde_sgd)(real *w, real *buffer, const real *g, size_t n, const 
         .nesterov = args->nesterov,
         .first = args->first,
     };
-    if (args->momentum == 0)
-        BLOCKWISE(sgd_plain(w + from, g + from, count, &s));
-    else
-        BLOCKWISE(sgd_momentum(w + from, buffer + from, g + from, count, &s));
+    tally all = {.n_unchanged = 0};
+    for (size_t i = 0; i < n; i += BLOCK) {
+        const size_t count = n - i < BLOCK ? n - i : BLOCK;
+        if (args->momentum == 0 && stats) sgd_block(w + i, NULL, g + i, count, &s, &all);
+        else if (args->momentum == 0) sgd_block(w + i, NULL, g + i, count, &s, NULL);
+        else if (stats) sgd_block(w + i, buffer + i, g + i, count, &s, &all);
+        else sgd_block(w + i, buffer + i, g + i, count, &s, NULL);
+    }
+    if (stats) put_stats(stats, &all, n);
 }
 
 /* ---- Adam, AdamW --------------------------------------------------------------------------------------- */

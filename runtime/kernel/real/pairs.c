@@ -11,9 +11,9 @@ bool REAL_NAME(sonde_products)(double out[3], const real *a, const real *b, size
         vec sums[3] = {{0}};
         for (int k = 0; k < RUN && n - i >= LANES; k++, i += LANES) {
             const vec u = load(a + i), v = load(b + i);
-            sums[0] += u * u;
-            sums[1] += v * v;
-            sums[2] += u * v;
+            add_product(&sums[0], &u, &u);
+            add_product(&sums[1], &v, &v);
+            add_product(&sums[2], &u, &v);
         }
         add_lanes(&aa, &sums[0]);
         add_lanes(&bb, &sums[1]);

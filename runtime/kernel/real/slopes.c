@@ -4,11 +4,10 @@
 
 enum { CHUNK = 2 * BLOCK };
 
-/* Marks the units of the flat elements from .. from + n - 1 that have a slope. */
+/* Marks the units of the flat elements from .. from + n - 1 that have a slope: mostly all soon are. */
 static void mark_alive(uint8_t *alive, const real *slope, int64_t from, int64_t n, int64_t units, int64_t inner)
 {
-    if (!memchr(alive, 0, (size_t)units)) return;
-    for (int64_t i = 0; i < n;) {
+    for (int64_t i = 0; i < n && memchr(alive, 0, (size_t)units);) {
         int64_t unit = (from + i) / inner % units;
         if (inner == 1) {
             int64_t run = units - unit < n - i ? units - unit : n - i;

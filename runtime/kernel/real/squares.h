@@ -4,10 +4,6 @@
 
 #include "kernel/real/wide.h"
 
-#if defined(__AVX512F__) && SONDE_REAL == 32
-#include <immintrin.h>
-#endif
-
 enum { BLOCK = RUN * LANES }; /* elements whose sum of squares may be taken in `real` */
 
 #if SONDE_REAL == 32
@@ -24,7 +20,7 @@ typedef struct squares {
 
 static inline void add_square(squares *to, const vec *v)
 {
-    to->sum += *v * *v;
+    add_product(&to->sum, v, v);
     to->seen |= (vecbits)*v;
 }
 

@@ -1,6 +1,6 @@
-/* update.h — an optimiser's pass over one parameter, block by block. The statistics are taken in loops of their own over
- * a block that is in the first cache, from a copy of the old weights: the loop that computes the weights is the same
- * code either way. Private.
+/* update.h — an optimiser's pass over one parameter, block by block, and the statistics taken on the way: of a copy of
+ * the old weights, after a block's step or within it. No operation is contracted, so the weights have the same bits with
+ * and without. Private.
  */
 #ifndef SONDE_REAL_UPDATE_H
 #define SONDE_REAL_UPDATE_H
@@ -29,17 +29,21 @@ static inline uint64_t count_unchanged(const vec *before, const vec *after, cons
 #endif
 }
 
-/* Copies n <= BLOCK weights, with zeros after them to the end of the vector. */
-static inline squares look_before(real *before, const real *w, size_t n)
+/* What is seen of one block. */
+typedef struct sight {
+    squares weights, updates;
+    uint64_t n_unchanged;
+} sight;
+
+static inline void see(sight *to, const vec *before, const vec *after, const vec *g)
 {
-    squares weights = {.sum = {0}};
-    for (size_t i = 0; i < n; i += LANES) {
-        vec v = n - i >= LANES ? load(w + i) : load_part(w + i, n - i);
-        memcpy(before + i, &v, sizeof v);
-        add_square(&weights, &v);
-    }
-    return weights;
+    const vec d = *after - *before;
+    add_square(&to->weights, before);
+    add_square(&to->updates, &d);
+    to->n_unchanged += count_unchanged(before, after, g);
 }
+
+static inline void store_part(real *x, const vec *v, size_t n) { memcpy(x, v, n * sizeof *x); }
 
 /* Σ before² and Σ (after - before)², every term in double. */
 static void add_carefully(tally *to, const real *before, const real *after, size_t n)
@@ -56,24 +60,37 @@ static void add_carefully(tally *to, const real *before, const real *after, size
     to->update_sq = update_sq;
 }
 
-/* weights: what look_before returned. */
-static inline void look_after(tally *to, const squares *weights, const real *before, const real *after, const real *g,
-                              size_t n)
+static inline void add_sight(tally *to, const sight *s, const real *before, const real *after, size_t n)
 {
-    squares updates = {.sum = {0}};
-    for (size_t i = 0; i < n; i += LANES) {
-        bool whole = n - i >= LANES;
-        vec b = load(before + i), a = whole ? load(after + i) : load_part(after + i, n - i), d = a - b;
-        vec gradient = whole ? load(g + i) : load_part(g + i, n - i);
-        add_square(&updates, &d);
-        to->n_unchanged += count_unchanged(&b, &a, &gradient);
-    }
-    if (are_sound(weights) && are_sound(&updates)) {
-        add_lanes(&to->weight_sq, &weights->sum);
-        add_lanes(&to->update_sq, &updates.sum);
+    to->n_unchanged += s->n_unchanged;
+    if (are_sound(&s->weights) && are_sound(&s->updates)) {
+        add_lanes(&to->weight_sq, &s->weights.sum);
+        add_lanes(&to->update_sq, &s->updates.sum);
     } else {
         add_carefully(to, before, after, n);
     }
+}
+
+/* After the step: `before` has zeros from n to the end of the vector. */
+static inline void look_at_block(tally *to, const real *before, const real *after, const real *g, size_t n)
+{
+    sight seen = {.n_unchanged = 0};
+    size_t i = 0;
+    for (; n - i >= LANES; i += LANES) {
+        const vec b = load(before + i), a = load(after + i), gradient = load(g + i);
+        see(&seen, &b, &a, &gradient);
+    }
+    if (i < n) {
+        const vec b = load(before + i), a = load_part(after + i, n - i), gradient = load_part(g + i, n - i);
+        see(&seen, &b, &a, &gradient);
+    }
+    add_sight(to, &seen, before, after, n);
+}
+
+static inline void put_stats(sonde_update_stats *out, const tally *all, size_t n)
+{
+    *out = (sonde_update_stats){.weight_sq = fold(&all->weight_sq), .update_sq = fold(&all->update_sq), .n = n,
+                                .n_unchanged = all->n_unchanged};
 }
 
 /* STEP runs for the elements `from` .. `from + count - 1`, block by block. */
@@ -83,14 +100,12 @@ static inline void look_after(tally *to, const squares *weights, const real *bef
         for (size_t from = 0; from < n; from += BLOCK) {                                                               \
             size_t count = n - from < BLOCK ? n - from : BLOCK;                                                        \
             real before[BLOCK];                                                                                        \
-            squares weights = {.sum = {0}};                                                                            \
-            if (stats) weights = look_before(before, w + from, count);                                                 \
+            if (stats && count % LANES != 0) memset(before + count / LANES * LANES, 0, LANES * sizeof *before);        \
+            if (stats) memcpy(before, w + from, count * sizeof *before);                                               \
             STEP;                                                                                                      \
-            if (stats) look_after(&all, &weights, before, w + from, g + from, count);                                  \
+            if (stats) look_at_block(&all, before, w + from, g + from, count);                                         \
         }                                                                                                              \
-        if (stats)                                                                                                     \
-            *stats = (sonde_update_stats){.weight_sq = fold(&all.weight_sq), .update_sq = fold(&all.update_sq),        \
-                                          .n = n, .n_unchanged = all.n_unchanged};                                     \
+        if (stats) put_stats(stats, &all, n);                                                                          \
     } while (0)
 
 #endif

@@ -7,6 +7,9 @@
 #include "kernel/real/real.h"
 
 #include <string.h>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 
 /* Everything here is inline: how such vectors would be passed to a function is nobody's business. */
 #pragma GCC diagnostic ignored "-Wpsabi"
@@ -33,6 +36,18 @@ static inline wide load_wide(const real *x)
     narrow v;
     memcpy(&v, x, sizeof v);
     return __builtin_convertvector(v, wide);
+}
+
+/* *sum += a b: in one rounding where the machine can. For statistics; never for what is trained. */
+static inline void add_product(vec *sum, const vec *a, const vec *b)
+{
+#if defined(__AVX512F__) && SONDE_REAL == 32
+    *sum = (vec)_mm512_fmadd_ps((__m512)*a, (__m512)*b, (__m512)*sum);
+#elif defined(__AVX512F__)
+    *sum = (vec)_mm512_fmadd_pd((__m512d)*a, (__m512d)*b, (__m512d)*sum);
+#else
+    *sum += *a * *b;
+#endif
 }
 
 static inline void add_lanes(wide *sum, const vec *v)
