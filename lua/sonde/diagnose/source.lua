@@ -13,9 +13,15 @@ local function is_dataset(file, path)
   return info and info.kind == "dataset" and info or nil
 end
 
+local MOST = 1 << 22 -- values of a list: they are kept in memory
+
 -- A whole dataset as a list; nil where there is none.
 local function list_of(file, path)
-  if not is_dataset(file, path) then return nil end
+  local info = is_dataset(file, path)
+  if not info then return nil end
+  local n = 1
+  for _, size in ipairs(info.shape) do n = n * math.min(size, MOST + 1) end
+  if n > MOST then error(("%s is too long to be judged: it has more than %d values"):format(path, MOST), 0) end
   local value = file:read(path)
   if type(value) == "userdata" then return value:totable() end
   return type(value) == "table" and value or nil
@@ -155,7 +161,7 @@ function source.open(path)
   end)
   if not ok then
     file:close()
-    return nil, ("'%s' is damaged: %s"):format(path, problem), "EFORMAT"
+    return nil, ("'%s' cannot be judged: %s"):format(path, problem), "EFORMAT"
   end
   find_slopes(file, groups.activation)
   for _, name in ipairs(file:attributes("/") or {}) do attributes[name] = file:attribute("/", name) end

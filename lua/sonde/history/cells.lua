@@ -5,6 +5,8 @@ local tensor = require "sonde.tensor"
 
 local cells = {}
 
+local MOST = 1 << 22 -- values of an axis that are matched; longer ones are compared place by place
+
 -- ---- which cell belongs to which ---------------------------------------------------------------------------------
 
 -- Places of the values that both lists have, in the order of the first: the second 7 of one belongs to the second 7 of
@@ -32,6 +34,7 @@ function cells.only_counts(name) return name:find("_axis%d+$") ~= nil end
 local function scale_of(file, path)
   local info = file:info(path)
   if not info or info.kind ~= "dataset" or not info.is_scale or #info.shape ~= 1 then return nil end
+  if info.shape[1] > MOST then return nil end
   local values = file:read(path)
   return type(values) == "table" and values or values and values:totable()
 end

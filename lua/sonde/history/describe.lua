@@ -10,6 +10,7 @@ local json = require "sonde.json"
 local open = require "sonde.history.open"
 
 local MOST = 4096 -- values of one dataset
+local DEEPEST = 100 -- groups in groups: HDF5 finds each from the root on
 
 local Describe = {}
 Describe.__index = Describe
@@ -67,6 +68,11 @@ end
 
 function Describe:group(path, info)
   self.seen[info.object] = path
+  if select(2, path:gsub("/", "")) > DEEPEST then
+    self.order[path] = {}
+    return { error = "groups nested deeper than " .. DEEPEST .. " are left out", attributes = {}, datasets = {},
+             groups = {} }
+  end
   local group = { attributes = self:attributes(path, {}), datasets = {}, groups = {} }
   local names, message = self.file:list(path)
   group.error = message

@@ -5,6 +5,8 @@ local cells = require "sonde.history.cells"
 local json = require "sonde.json"
 local open = require "sonde.history.open"
 
+local DEEPEST = 100 -- groups in groups: HDF5 finds each from the root on
+
 local Diff = {}
 Diff.__index = Diff
 
@@ -139,6 +141,9 @@ function Diff:group(path, a_info, b_info)
   local pair = ("%s %s"):format(a_info and a_info.object, b_info and b_info.object)
   if self.seen[pair] then return end -- groups that lie in themselves
   self.seen[pair] = true
+  if select(2, path:gsub("/", "")) > DEEPEST then
+    return self:add("numbers", path, "groups nested deeper than %d are not compared", DEEPEST)
+  end
   local axes = self:group_axes(path)
   for _, name in ipairs(union(open.names(self.a, path), open.names(self.b, path))) do
     local full = prefix .. "/" .. name

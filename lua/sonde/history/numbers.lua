@@ -54,6 +54,7 @@ function numbers.check_limits(file, path, info, n, low, high)
 end
 
 local NOT_MEASURED = 4294967295
+local MOST = 1 << 24 -- histograms of a group that is checked: their counts of zeros are kept in memory
 
 -- Elements of each histogram, [rows, probes], or nil where the file does not tell.
 local function elements_of(file, path, shape, rows)
@@ -75,9 +76,10 @@ end
 
 -- sum(counts) + n_zero + n_nonfinite = elements, wherever there was a measurement.
 function numbers.check_histogram(file, path, rows)
-  local info, n_zero, n_bad = file:info(path .. "/counts"), file:read(path .. "/n_zero"),
-    file:read(path .. "/n_nonfinite")
-  if not info or #info.shape ~= 3 or not n_zero or not n_bad or rows == 0 then return nil end
+  local info = file:info(path .. "/counts")
+  if not info or #info.shape ~= 3 or info.shape[1] * info.shape[2] > MOST then return nil end
+  local n_zero, n_bad = file:read(path .. "/n_zero"), file:read(path .. "/n_nonfinite")
+  if not n_zero or not n_bad or rows == 0 then return nil end
   rows = math.min(rows, info.shape[1], n_zero:size(1), n_bad:size(1))
   local elements = elements_of(file, path, info.shape, rows)
   if not elements then return nil end

@@ -141,7 +141,9 @@ end)
 
 describe("a command that reads a file", function()
   it("survives a crash of HDF5 in a process of its own", function()
-    for signal, code in pairs { SEGV = 139, ABRT = 134, KILL = 137 } do
+    local codes = { SEGV = 139, ABRT = 134, KILL = 137 }
+    if core.system.build().built_for:find("address-sanitizer", 1, true) then codes.SEGV = nil end -- it answers itself
+    for signal, code in pairs(codes) do
       local got, crashed = core.system.apart()
       if not got then
         io.stderr:close()
