@@ -192,7 +192,7 @@ static int events(lua_State *L)
     return 1;
 }
 
-/* p:costs(): { { name = "weight_grad", seconds = }, … } of the step just ended */
+/* p:costs(): { { name = "weight_grad", seconds = }, … } of the step just ended; none if it was not clocked */
 static int costs(lua_State *L)
 {
     const sonde_probe *probe = check_probe(L, 1);

@@ -18,7 +18,7 @@ static void take_histogram(probe_parameter *parameter, sonde_dtype dtype, const 
 void sonde_probe_measure_gradient(probe_parameter *parameter, const sonde_tensor *gradient)
 {
     const probe_network *network = parameter->network;
-    uint64_t since = sonde_ticks();
+    uint64_t since = clock_of(network);
     sonde_tensor *temporary;
     const void *data = sonde_probe_elements(gradient, &temporary);
     if (!data) {

@@ -108,7 +108,7 @@ static void gradient_arrived(void *context, const sonde_tensor *gradient)
     probe_effective *slot = context;
     const probe_network *network = slot->weight.network;
     if (network->probe->closed || !network->measuring || !is_listening(network)) return;
-    uint64_t since = sonde_ticks();
+    uint64_t since = clock_of(network);
     sonde_status status = add_gradient(slot, gradient);
     spend(network, SONDE_PROBE_WEIGHT_GRAD, &since);
     if (status != SONDE_OK) sonde_probe_failed(network->probe, status);
@@ -142,7 +142,7 @@ static void owner_called(void *context, sonde_module *m, const sonde_values *in,
     sonde_tensor *w = p->tensor;
     sonde_status status = SONDE_OK;
     if (!p->is_computed || !w) return; /* the parametrisation has been removed since */
-    uint64_t since = sonde_ticks();
+    uint64_t since = clock_of(network);
     if (!slot->has_norm && wants_group(network, SONDE_PROBE_WEIGHT)) status = measure_norm(slot, w);
     if (status == SONDE_OK && w->requires_grad && (network->what & WEIGHT_GRAD_GROUPS)) {
         status = sonde_watch_grad(w, gradient_arrived, slot, watch_gone, NULL);

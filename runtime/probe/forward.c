@@ -76,7 +76,7 @@ void sonde_probe_output_gradient(void *context, const sonde_tensor *gradient)
     probe_module *slot = call->module;
     probe_network *network = slot->network;
     if (network->probe->closed || !network->measuring) return;
-    uint64_t since = sonde_ticks();
+    uint64_t since = clock_of(network);
     sonde_probe_call_count(call);
     spend(network, SONDE_PROBE_ACTIVATION, &since);
     if (!sonde_probe_has_place(slot, SONDE_PROBE_ACTIVATION_GRAD)) return; /* it needed none in the first step */
@@ -115,7 +115,7 @@ static sonde_status watch_output(probe_module *slot, const sonde_tensor *in, con
 {
     probe_network *network = slot->network;
     sonde_tensor *output = out->t[0];
-    uint64_t since = sonde_ticks();
+    uint64_t since = clock_of(network);
     probe_call *call = sonde_probe_call_take(slot);
     if (!call) return SONDE_ENOMEM;
     sonde_status status = SONDE_OK;

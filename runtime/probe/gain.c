@@ -51,7 +51,7 @@ static void input_gradient_arrived(void *context, const sonde_tensor *gradient)
     probe_call *call = context;
     const probe_network *network = call->module->network;
     if (network->probe->closed || !network->measuring) return;
-    uint64_t since = sonde_ticks();
+    uint64_t since = clock_of(network);
     if (is_readers(call)) add_gain(call->gain.reader, norm_of(gradient), call->gain.reader_norm);
     call->gain.reader = NULL;
     spend(network, SONDE_PROBE_GAIN, &since);

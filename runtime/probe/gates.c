@@ -90,7 +90,7 @@ static sonde_status step_shown(void *context, int64_t layer, bool reverse, const
     const probe_network *network = first->site.owner->network;
     const gate_list *list = gates_of(first->site.owner);
     if (!at->gates || !network->measuring || !is_listening(network) || !network->root->training) return SONDE_OK;
-    uint64_t since = sonde_ticks();
+    uint64_t since = clock_of(network);
     probe_gate *slots = first + (layer * directions_of(options_of(first->site.owner)) + reverse) * list->n;
     const int64_t size = (int64_t)sonde_dtype_size(at->dtype), rows = at->lengths ? 1 : at->batch;
     for (int64_t b = 0; b < at->batch; b += rows) {
@@ -157,7 +157,7 @@ static void highway_ran(void *context, sonde_module *m, const sonde_skip *skip)
     probe_gate *slot = context;
     const probe_network *network = slot->site.owner->network;
     if (!network->measuring || !sonde_probe_counts(network) || !skip->out->requires_grad) return;
-    uint64_t since = sonde_ticks();
+    uint64_t since = clock_of(network);
     const sonde_status status = measure_highway(slot, skip);
     spend(network, SONDE_PROBE_GATE, &since);
     if (status != SONDE_OK) sonde_probe_failed(network->probe, status);

@@ -104,7 +104,7 @@ static sonde_status gradient_arrived(void *context, int64_t layer, bool reverse,
     const probe_network *network = slot->network;
     if (!network->measuring || !is_listening(network) || !network->root->training) return SONDE_OK;
     sonde_status status = SONDE_OK;
-    uint64_t since = sonde_ticks();
+    uint64_t since = clock_of(network);
     if (wants_group(network, SONDE_PROBE_HIDDEN_GRAD)) {
         status = take_norm(slot, gradient);
         spend(network, SONDE_PROBE_HIDDEN_GRAD, &since);

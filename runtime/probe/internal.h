@@ -13,6 +13,8 @@
 enum { COST_SAMPLES = SONDE_PROBE_GROUP_COUNT, COST_COUNT };
 
 typedef struct probe_cost {
+    bool clocks, clocked;          /* in the open step; in the one that ended last */
+    int64_t n_measured;            /* steps, till then */
     uint64_t ticks[COST_COUNT];    /* of the open step */
     double seconds[COST_COUNT];    /* of the step that ended last */
     double began;                  /* sonde_clock, and … */
@@ -309,10 +311,17 @@ static inline bool is_listening(const probe_network *network)
     return sampling ? sampling == network : !network->fixed;
 }
 
+/* For spend. */
+static inline uint64_t clock_of(const probe_network *network)
+{
+    return network->probe->cost.clocks ? sonde_ticks() : 0;
+}
+
 /* What has passed since *since went into this group of the network's: *since is now. Parts follow each other, so the work
  * of one that is not wanted was for the sake of another that is. */
 static inline void spend(const probe_network *network, sonde_probe_group group, uint64_t *since)
 {
+    if (!network->probe->cost.clocks) return;
     const uint64_t now = sonde_ticks();
     const int part = wants_group(network, group) ? (int)group : __builtin_ctz(network->what);
     if (now > *since) network->probe->cost.ticks[part] += now - *since;

@@ -34,7 +34,7 @@ static bool wants(void *context, const sonde_tensor *tensor)
         probe_network *network = probe->networks[i];
         const bool drifts = needs_weights(network), listening = listens(network);
         if (!drifts && !listening) continue;
-        uint64_t since = sonde_ticks();
+        uint64_t since = clock_of(network);
         probe_parameter *parameter = find(network, tensor);
         if (parameter && drifts) sonde_probe_drift_weights(parameter, tensor);
         any |= parameter && listening;

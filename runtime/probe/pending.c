@@ -39,7 +39,7 @@ sonde_status sonde_probe_pending_add(probe_module *slot, const sonde_tensor *in,
 {
     probe_network *network = slot->network;
     if (!wants_group(network, SONDE_PROBE_ACTIVATION) || !sonde_dtype_is_float(output->dtype)) return SONDE_OK;
-    uint64_t since = sonde_ticks();
+    uint64_t since = clock_of(network);
     probe_call *call = sonde_probe_call_take(slot);
     if (!call) return SONDE_ENOMEM;
     sonde_status status = sonde_probe_activation_measure(&call->activation, network->probe, slot->module, in, output);

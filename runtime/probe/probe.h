@@ -216,14 +216,15 @@ int sonde_probe_events(const sonde_probe *probe, const sonde_probe_event **event
 
 /* What the step just ended cost, in seconds: for each of sonde_probe_n_costs() parts listening, measuring and filling the
  * row, with the columns that are kept in memory until they are written. The parts are the groups, and "fixed_samples": the
- * forwards and backwards that are run for their sake. Not in it: what an optimiser measures in its own pass as it goes
+ * forwards and backwards that are run for their sake. Clocked are the first ten measured steps and every seventh from then
+ * on. Not in it: what an optimiser measures in its own pass as it goes
  * (/weight), and writing the file, which is the writer thread's. */
 typedef struct sonde_probe_cost {
     const char *name;
     double seconds;
 } sonde_probe_cost;
 int sonde_probe_n_costs(void);
-bool sonde_probe_cost_at(const sonde_probe *probe, int i, sonde_probe_cost *out); /* false: there is nothing of it */
+bool sonde_probe_cost_at(const sonde_probe *probe, int i, sonde_probe_cost *out); /* false: none of it, or not clocked */
 
 /* The layer table: the leaves of all networks, in forward order once the first step has ended, in tree order before.
  * The numbers are in the history: in the module groups under the name `probe`, in the parameter groups where `layer`

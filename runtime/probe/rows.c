@@ -273,9 +273,9 @@ sonde_status sonde_probe_write_rows(sonde_probe *probe, double time)
 {
     for (int g = 0; g < SONDE_PROBE_GROUP_COUNT; g++) {
         if (!has_row(probe, (sonde_probe_group)g)) continue;
-        const uint64_t begun = sonde_ticks();
+        const uint64_t begun = probe->cost.clocks ? sonde_ticks() : 0;
         SONDE_TRY(write_row(probe, (sonde_probe_group)g, probe->step, time, false));
-        probe->cost.ticks[g] += sonde_ticks() - begun;
+        if (probe->cost.clocks) probe->cost.ticks[g] += sonde_ticks() - begun;
     }
     for (int i = 0; i < probe->n_networks; i++) {
         probe_network *network = probe->networks[i];

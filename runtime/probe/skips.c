@@ -135,7 +135,7 @@ static void gradient_arrived(void *context, const sonde_tensor *gradient)
     const way *w = context;
     const probe_network *network = w->slot->site.owner->network;
     if (network->probe->closed || !network->measuring) return;
-    uint64_t since = sonde_ticks();
+    uint64_t since = clock_of(network);
     const sonde_status status = measure(w, gradient);
     spend(network, SONDE_PROBE_SKIP, &since);
     if (status != SONDE_OK) sonde_probe_failed(network->probe, status);
@@ -160,7 +160,7 @@ static void skip_shown(void *context, sonde_module *m, const sonde_skip *skip)
     probe_skip *slot = (probe_skip *)context + skip->index;
     const probe_network *network = slot->site.owner->network;
     if (!network->measuring || !sonde_probe_counts(network) || !skip->skip->requires_grad) return;
-    uint64_t since = sonde_ticks();
+    uint64_t since = clock_of(network);
     slot->n_forwards++;
     sonde_status status = watch_way(slot, 0, skip->skip);
     if (status == SONDE_OK) status = watch_way(slot, 1, skip->branch);

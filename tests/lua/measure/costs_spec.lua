@@ -11,14 +11,14 @@ local function wait(seconds)
   while core.system.clock() < till do end
 end
 
--- Four steps of a small network; `options` of its probe.
-local function run(out, options)
+-- Steps (4) of a small network; `options` of its probe.
+local function run(out, options, steps)
   runs({ name = "costs", run = function(_, r)
     local set = data.blobs { n = 32, classes = 3, features = 4 }
     local net, loss_fn = r:model(nn.Sequential { nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3) }), nn.CrossEntropyLoss()
     local opt = r:optimizer(optim.SGD(net:parameters(), { lr = 0.1 }))
     r:probe(net, options)
-    for x, y in r:batches(set, { batch_size = 8, steps = 4 }) do
+    for x, y in r:batches(set, { batch_size = 8, steps = steps or 4 }) do
       opt:zero_grad()
       local loss = loss_fn(net(x), y)
       loss:backward()
@@ -48,6 +48,22 @@ describe("the costs of measuring", function()
     assert.equal(0, seconds[2][4])
     local checked = process.sonde { "check", out }
     assert.equal(0, checked.code, checked.stdout)
+  end)
+
+  it("are clocked in the first ten measured steps and in every seventh; costly measures always", function()
+    local dir <close> = process.tempdir()
+    run(dir / "o.h5", { every = 2, what = { "activation", gradient_noise = { every = 20 } },
+      loss = nn.CrossEntropyLoss() }, 60)
+    local clocked = {}
+    for i = 1, 10 do clocked[i] = 2 * i - 1 end
+    local steps = h5.read(dir / "o.h5", "/cost/step"):totable()
+    local seconds = h5.read(dir / "o.h5", "/cost/seconds"):totable()
+    assert.same(table.move({ 21, 29, 41, 43, 57, 60 }, 1, 6, 11, clocked), steps)
+    for i, row in ipairs(seconds) do
+      local noise = steps[i] % 20 == 1 or steps[i] == 60
+      assert.equal(noise, row[2] > 0, steps[i])
+      assert.equal(noise and i > 10, row[1] ~= row[1], steps[i])
+    end
   end)
 
   it("are the time that passed", function()
