@@ -1,11 +1,12 @@
 --- The pathology zoo: small trainings, ill and healthy, each diagnosed from its file. Every ill run must be named for
 --- what it has, since when and where, and a healthy one for nothing. The quick cases run by default, all with #slow.
 local process = require "support.process"
+local judge = require "support.zoo_judge"
 local zoo = require "support.zoo"
 
 local cases = {}
-for _, part in ipairs { "support.zoo_cases", "support.zoo_variants", "support.zoo_time" } do
-  for _, case in ipairs(require(part)) do cases[#cases + 1] = case end
+for _, part in ipairs { "cases", "variants", "time", "ill", "healthy" } do
+  for _, case in ipairs(require("support.zoo_" .. part)) do cases[#cases + 1] = case end
 end
 
 local function contains(list, item)
@@ -13,32 +14,6 @@ local function contains(list, item)
     if x == item then return true end
   end
   return false
-end
-
---- What is wrong with a diagnosis: names missed, names too many, and the first fault of place or time.
-local function judge(case, report)
-  local missed, extra, fault = {}, {}, nil
-  local there = {}
-  for _, finding in ipairs(report.findings) do
-    there[finding.pathology] = finding
-    if not contains(case.expect, finding.pathology) and not contains(case.also, finding.pathology) then
-      extra[#extra + 1] = finding.pathology
-    end
-  end
-  for _, name in ipairs(case.expect) do
-    if not there[name] then missed[#missed + 1] = name end
-  end
-  local first = there[case.expect[1]]
-  if first then
-    local steps = case.steps or zoo.default_steps
-    local since = case.since or { 1, math.ceil(steps / 10) }
-    if first.since_step < since[1] or first.since_step > since[2] then
-      fault = ("since step %d, not %d to %d"):format(first.since_step, since[1], since[2])
-    elseif case.layers and not contains(first.layers, case.layers) then
-      fault = ("'%s' is not among the layers"):format(case.layers)
-    end
-  end
-  return missed, extra, fault
 end
 
 --- Counts per pathology (and "healthy"): runs that have it, named rightly, missed, named wrongly.

@@ -1,9 +1,12 @@
---- The cases of the zoo. Each: name, expect = { pathology, … } (empty: healthy), layers = a name that the finding must
---- name, since = { from, to } of steps (default: the first tenth of the run), quick = part of the default suite.
+--- The cases of the zoo. Each: name, expect = { pathology, … } (empty: healthy), also = what may be named beside it;
+--- of the finding for expect[1]: layers = a name that is among its layers or only = all of them, at = the step at which
+--- the harm is done (1), to be found within a tenth of the run, or since = { from, to }; quick = part of the default
+--- suite. What is run: see zoo.diagnose.
 local sonde = require "sonde"
 local zoo = require "support.zoo"
 local nn, optim, data = sonde.nn, sonde.optim, sonde.data
-local inits, mlp, normal = zoo.inits, zoo.mlp, zoo.normal
+local inits, mlp, images_net, normal = zoo.inits, zoo.mlp, zoo.images_net, zoo.normal
+local once, adam, one_rate = zoo.once, zoo.adam, zoo.one_rate
 
 local cases = {}
 
@@ -12,16 +15,8 @@ local function add(name, expect, case)
   cases[#cases + 1] = case
 end
 
-local function images_net(options)
-  options.inputs = 784
-  return function() return mlp(options) end
-end
-
 local function spirals() return data.spirals { n = 1000, classes = 3, seed = 4 } end
 local function blobs() return data.blobs { n = 1000, classes = 4, features = 8, seed = 5 } end
-local function adam(lr)
-  return function(parameters) return optim.Adam(parameters, { lr = lr }) end
-end
 
 -- ---- the gradient vanishes over depth ----------------------------------------------------------------------------
 local vanishing = { "vanishing_gradient" }
@@ -67,9 +62,8 @@ add("the learning rate jumps at step 100", { "exploding_gradient", "numeric_over
 
 -- ---- numbers leave the range -------------------------------------------------------------------------------------
 add("a logarithm of zero", { "numeric_overflow" }, { data = zoo.images, since = { 90, 110 }, steps = 200,
-  net = images_net { depth = 3, init = inits.he }, during = function(step, net)
-    if step == 100 then sonde.no_grad(function() net.h2.weight:mul_(math.huge) end) end
-  end })
+  net = images_net { depth = 3, init = inits.he }, during = once(100,
+  function(net) net.h2.weight:mul_(math.huge) end) })
 
 -- ---- dead units --------------------------------------------------------------------------------------------------
 local dead = { "dead_units" }
@@ -77,9 +71,7 @@ add("relu with biases of -30", dead, { data = zoo.images, layers = "a1", quick =
   net = images_net { depth = 3, width = 100, init = inits.he, bias = -30 } })
 add("relu killed at step 80", dead, { data = blobs, layers = "a2", since = { 75, 95 }, steps = 200,
   net = function() return mlp { depth = 3, inputs = 8, outputs = 4, init = inits.he } end,
-  during = function(step, net)
-    if step == 80 then sonde.no_grad(function() net.h2.bias:fill_(-1000) end) end
-  end })
+  during = once(80, function(net) net.h2.bias:fill_(-1000) end) })
 add("three quarters of one layer", dead, { data = zoo.images, layers = "a2",
   net = function()
     local net = mlp { depth = 4, inputs = 784, init = inits.he }
@@ -104,9 +96,7 @@ add("hardtanh pushed out at step 60", saturated, { data = zoo.images, layers = "
   net = function()
     return mlp { depth = 3, inputs = 784, activation = nn.Hardtanh, init = zoo.normal(0.5) }
   end,
-  during = function(step, net)
-    if step == 60 then sonde.no_grad(function() net.h2.bias:fill_(50) end) end
-  end })
+  during = once(60, function(net) net.h2.bias:fill_(50) end) })
 
 -- ---- no progress -------------------------------------------------------------------------------------------------
 local slow = { "slow_progress" }
@@ -119,26 +109,15 @@ add("tiny steps of Adam", slow, { data = function() return zoo.sine(512, 6) end,
 
 -- ---- unbalanced updates ------------------------------------------------------------------------------------------
 local unbalanced = { "unbalanced_updates" }
-local function one_slow(name, factor)
-  return function(parameters, net)
-    local rest, slow_one = {}, net[name].weight
-    for _, p in ipairs(parameters) do
-      if p ~= slow_one then rest[#rest + 1] = p end
-    end
-    return optim.SGD({ { params = rest, lr = 0.05 }, { params = { slow_one }, lr = 0.05 * factor } }, { lr = 0.05 })
-  end
-end
 add("one layer's learning rate 1e-4 of the others", unbalanced, { data = zoo.images, layers = "h2.weight", quick = true,
-  optimizer = one_slow("h2", 1e-4), net = images_net { depth = 4, init = inits.he } })
+  optimizer = one_rate("h2.weight", 1e-4, 0.05), net = images_net { depth = 4, init = inits.he } })
 add("one layer's weights a thousand times too large", unbalanced, { data = blobs, layers = "h2.weight",
   net = function()
     return nn.Sequential { h1 = nil }
       :add("h1", nn.Linear(8, 64)):add(nn.BatchNorm1d(64)):add(nn.ReLU())
       :add("h2", nn.Linear(64, 64)):add("n2", nn.BatchNorm1d(64)):add(nn.ReLU())
       :add("h3", nn.Linear(64, 64)):add(nn.BatchNorm1d(64)):add(nn.ReLU()):add("out", nn.Linear(64, 4))
-  end, during = function(step, net)
-    if step == 1 then sonde.no_grad(function() net.h2.weight:mul_(1000) end) end
-  end })
+  end, during = once(1, function(net) net.h2.weight:mul_(1000) end) })
 
 -- ---- healthy -----------------------------------------------------------------------------------------------------
 local healthy = {}

@@ -1,7 +1,7 @@
 --- Cases of the zoo with recurrent layers: see zoo_cases.lua for the fields.
 local sonde = require "sonde"
 local zoo = require "support.zoo"
-local nn, optim, data = sonde.nn, sonde.optim, sonde.data
+local nn, data = sonde.nn, sonde.data
 
 local cases = {}
 
@@ -52,14 +52,7 @@ local function gate_bias(gate, value)
   return function(rnn) rnn.bias_ih_l0[{ { (gate - 1) * WIDTH + 1, gate * WIDTH } }]:add_(value) end
 end
 
-local function adam(lr)
-  return function(parameters) return optim.Adam(parameters, { lr = lr }) end
-end
-local function once(at, fn)
-  return function(step, net)
-    if step == at then sonde.no_grad(function() fn(net) end) end
-  end
-end
+local adam, once = zoo.adam, zoo.once
 
 -- ---- tasks -------------------------------------------------------------------------------------------------------
 local adding = { inputs = 2, outputs = 1 }

@@ -2,7 +2,8 @@
 local sonde = require "sonde"
 local zoo = require "support.zoo"
 local nn, optim, data = sonde.nn, sonde.optim, sonde.data
-local inits, mlp, normal = zoo.inits, zoo.mlp, zoo.normal
+local inits, mlp, net, images_net, normal = zoo.inits, zoo.mlp, zoo.net, zoo.images_net, zoo.normal
+local changed, once, adam, optimizer, conv_net = zoo.changed, zoo.once, zoo.adam, zoo.optimizer, zoo.conv_net
 
 local cases = {}
 
@@ -11,56 +12,11 @@ local function add(name, expect, case)
   cases[#cases + 1] = case
 end
 
-local function net(options)
-  return function() return mlp(options) end
-end
-local function images_net(options)
-  options.inputs = 784
-  return net(options)
-end
-local function adam(lr)
-  return function(parameters) return optim.Adam(parameters, { lr = lr }) end
-end
-local function rmsprop(lr)
-  return function(parameters) return optim.RMSprop(parameters, { lr = lr }) end
-end
 local function blobs() return data.blobs { n = 800, classes = 5, features = 12, seed = 12 } end
 local function sine() return zoo.sine(400, 5) end
 local function scaled(factor, set)
   return function() return data.tensors { set().inputs * factor, set().targets } end
 end
---- fn(net, optimizer) before step `at`.
-local function once(at, fn)
-  return function(step, network, optimizer)
-    if step == at then sonde.no_grad(function() fn(network, optimizer) end) end
-  end
-end
---- The network with fn(net) applied.
-local function changed(make, fn)
-  return function()
-    local network = make()
-    sonde.no_grad(function() fn(network) end)
-    return network
-  end
-end
---- PyTorch's initial weights, U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
-local function default_init(w) nn.init.uniform_(w, -1 / math.sqrt(w:size(2)), 1 / math.sqrt(w:size(2))) end
-
---- Convolutions c1..cL of 8 channels after a 28x28 image, pooled to 7x7 after the first.
-local function conv_net(options)
-  return function()
-    local network = nn.Sequential {}
-    for i = 1, options.depth do
-      local layer = nn.Conv2d(i == 1 and 1 or 8, 8, 3, { padding = 1 })
-      nn.init.normal_(layer.weight, 0, options.scale / math.sqrt(layer.weight:size(2) * 9))
-      nn.init.zeros_(layer.bias)
-      network:add("c" .. i, layer):add("a" .. i, options.activation())
-      if i == 1 then network:add("pool", nn.MaxPool2d(4)) end
-    end
-    return network:add("flat", nn.Flatten()):add("out", nn.Linear(8 * 49, 10))
-  end
-end
-
 --- 12 tokens of 6 kinds; the class tells how often the third kind occurs.
 local function tokens()
   sonde.manual_seed(21)
@@ -87,7 +43,7 @@ add("sigmoid 10 whose update ratios Adam makes look well", vanishing, { data = z
   optimizer = adam(1e-3), also = { "saturated_units" }, batch_size = 128,
   net = images_net { depth = 10, activation = nn.Sigmoid, init = inits.glorot } })
 add("relu 12 as PyTorch initialises it, until Adam overcomes it", vanishing, { data = zoo.images, layers = "h1",
-  optimizer = adam(1e-3), quick = true, net = images_net { depth = 12, init = default_init } })
+  optimizer = adam(1e-3), quick = true, net = images_net { depth = 12, init = inits.default } })
 add("one layer of tanh 8 ten thousand times too small", vanishing, { data = zoo.images, layers = "h3", lr = 0.01,
   quick = true, net = changed(images_net { depth = 8, activation = nn.Tanh, init = inits.glorot },
     function(network) network.h5.weight:mul_(1e-4) end) })
@@ -97,7 +53,7 @@ add("tanh 10 whose weights shrink at step 100", vanishing, { data = zoo.images, 
     for i = 1, 10 do network["h" .. i].weight:mul_(0.2) end
   end) })
 add("sigmoid 6 of convolutions", vanishing, { data = zoo.images, layers = "c1", batch_size = 32, steps = 80,
-  net = conv_net { depth = 6, activation = nn.Sigmoid, scale = 1 } })
+  net = conv_net(6, 1, nn.Sigmoid) })
 add("sigmoid 8 behind an embedding", vanishing, { data = tokens, layers = "t2", quick = true,
   net = token_net(24, function()
     local layers = { nn.Flatten() }
@@ -125,12 +81,12 @@ add("regression of inputs a thousand times too large", diverging, { data = scale
 -- ---- units without a slope ---------------------------------------------------------------------------------------
 local saturated = { "saturated_units" }
 add("the second of three convolutions dies at step 70", { "dead_units" }, { data = zoo.images, layers = "a2",
-  batch_size = 32, since = { 66, 86 }, net = conv_net { depth = 3, activation = nn.ReLU, scale = math.sqrt(2) },
+  batch_size = 32, since = { 66, 86 }, net = conv_net(3, math.sqrt(2), nn.ReLU),
   during = once(70, function(network) network.c2.bias:fill_(-1000) end) })
 add("Glorot and Bengio's top layer, no unit of it within 5 %", saturated, { layers = "a4", lr = 0.1, batch_size = 10,
   steps = 2000, since = { 800, 1900 }, also = { "vanishing_gradient" },
   data = function() return data.tensors { zoo.images().inputs * 0.3530 + 0.2860, zoo.images().targets } end,
-  net = images_net { depth = 4, width = 200, activation = nn.Sigmoid, init = default_init } })
+  net = images_net { depth = 4, width = 200, activation = nn.Sigmoid, init = inits.default } })
 add("pixels of 0 to 255 into sigmoids", saturated, { layers = "a1", quick = true,
   data = function() return data.tensors { (zoo.images().inputs * 0.3530 + 0.2860) * 255, zoo.images().targets } end,
   net = images_net { depth = 2, activation = nn.Sigmoid, init = inits.glorot } })
@@ -170,7 +126,8 @@ end })
 add("single samples, some of which fit at once", healthy, { data = blobs, batch_size = 1, lr = 0.01, steps = 400,
   net = net { depth = 2, width = 32, inputs = 12, outputs = 5, init = inits.he } })
 add("tanh 5 with RMSprop, its first layer half flat and at work", healthy, { data = zoo.images, quick = true,
-  optimizer = rmsprop(1e-3), net = images_net { depth = 5, width = 80, activation = nn.Tanh, init = inits.glorot } })
+  optimizer = optimizer("RMSprop", { lr = 1e-3 }), net = images_net { depth = 5, width = 80, activation = nn.Tanh,
+  init = inits.glorot } })
 add("warm-up from a learning rate of zero", healthy, { data = zoo.images, steps = 300,
   net = images_net { depth = 4, init = inits.he },
   during = function(step, _, opt) opt.param_groups[1].lr = 0.1 * math.min(1, (step - 1) / 60) end })
