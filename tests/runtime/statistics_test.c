@@ -193,47 +193,60 @@ static void bits_do_not_depend_on_alignment(void)
     }
 }
 
+/* Special: all binades, subnormals and beyond the ends, zeros and NaN. Else normal numbers, most of them near 1. */
+static void fill_binades(int dtype, bool special)
+{
+    const int64_t low = !special ? -20 : dtype == SONDE_FLOAT32 ? -155 : -1080;
+    const int64_t high = !special ? 3 : dtype == SONDE_FLOAT32 ? 130 : 1030;
+    for (size_t i = 0; i < MOST; i++) {
+        x64[i] = scalbn(1 + 0.37 * (double)(i % 7), (int)sonde_stream_integer(&stream, low, high)) * (i % 2 ? 1 : -1);
+        if (!special && i % 1000 == 7) x64[i] = scalbn(x64[i], -100);
+        if (special && i % 11 == 0) x64[i] = i % 22 ? (double)NAN : -0.0;
+        if (dtype == SONDE_FLOAT32) x64[i] = (double)(x32[i] = (float)x64[i]);
+    }
+}
+
+static void histograms_of(int dtype, bool special)
+{
+    double tiny = dtype == SONDE_FLOAT32 ? (double)FLT_MIN : DBL_MIN;
+    fill_binades(dtype, special);
+    static sonde_histogram got, want;
+    memset(&got, 0, sizeof got);
+    memset(&want, 0, sizeof want);
+    uint64_t total = 0;
+    for (size_t i = 0; i < 17777; i++) {
+        double v = fabs(at((sonde_dtype)dtype, i));
+        if (!isfinite(v))
+            want.n_nonfinite++;
+        else if (v == 0)
+            want.n_zero++;
+        else {
+            int binade = ilogb(v);
+            want.counts[(binade < -150 ? -150 : binade > 127 ? 127 : binade) + 150]++;
+            want.n_subnormal += v < tiny;
+            if (binade >= -150 && binade <= 127 && v == scalbn(1.0, binade)) {
+                want.powers[binade + 150]++;
+                want.n_powers++;
+            }
+            want.abs_max = fmax(want.abs_max, v);
+        }
+    }
+    const void *x = dtype == SONDE_FLOAT32 ? (void *)x32 : (void *)x64;
+    sonde_histogram_kernel(&got, (sonde_dtype)dtype, x, 10001); /* adds up */
+    sonde_histogram_kernel(&got, (sonde_dtype)dtype,
+                           dtype == SONDE_FLOAT32 ? (void *)(x32 + 10001) : (void *)(x64 + 10001), 7776);
+    CHECK(memcmp(&got, &want, sizeof got) == 0 && (special || got.powers[150] > 0));
+    CHECK(special == (got.n_subnormal > 0) && special == (got.n_zero > 0) && special == (got.n_nonfinite > 0));
+    CHECK(!special || (got.powers[0] + (dtype == SONDE_FLOAT32) > 0 && got.powers[150 - 134] > 0 &&
+                       got.powers[150 - 25] > 0));
+    for (int b = 0; b < SONDE_BINADE_COUNT; b++) total += got.counts[b];
+    CHECK(total + got.n_zero + got.n_nonfinite == 17777);
+}
+
 static void histograms(void)
 {
-    for (int dtype = SONDE_FLOAT32; dtype <= SONDE_FLOAT64; dtype++) {
-        double tiny = dtype == SONDE_FLOAT32 ? (double)FLT_MIN : DBL_MIN;
-        for (size_t i = 0; i < MOST; i++) { /* all binades, subnormals and beyond the ends */
-            int64_t low = dtype == SONDE_FLOAT32 ? -155 : -1080, high = dtype == SONDE_FLOAT32 ? 130 : 1030;
-            x64[i] =
-                scalbn(1 + 0.37 * (double)(i % 7), (int)sonde_stream_integer(&stream, low, high)) * (i % 2 ? 1 : -1);
-            if (i % 11 == 0) x64[i] = i % 22 ? (double)NAN : -0.0;
-            if (dtype == SONDE_FLOAT32) x64[i] = (double)(x32[i] = (float)x64[i]);
-        }
-        static sonde_histogram got, want;
-        memset(&got, 0, sizeof got);
-        memset(&want, 0, sizeof want);
-        uint64_t total = 0;
-        for (size_t i = 0; i < 17777; i++) {
-            double v = fabs(at((sonde_dtype)dtype, i));
-            if (!isfinite(v))
-                want.n_nonfinite++;
-            else if (v == 0)
-                want.n_zero++;
-            else {
-                int binade = ilogb(v);
-                want.counts[(binade < -150 ? -150 : binade > 127 ? 127 : binade) + 150]++;
-                want.n_subnormal += v < tiny;
-                if (binade >= -150 && binade <= 127 && v == scalbn(1.0, binade)) {
-                    want.powers[binade + 150]++;
-                    want.n_powers++;
-                }
-                want.abs_max = fmax(want.abs_max, v);
-            }
-        }
-        const void *x = dtype == SONDE_FLOAT32 ? (void *)x32 : (void *)x64;
-        sonde_histogram_kernel(&got, (sonde_dtype)dtype, x, 10001); /* adds up */
-        sonde_histogram_kernel(&got, (sonde_dtype)dtype,
-                               dtype == SONDE_FLOAT32 ? (void *)(x32 + 10001) : (void *)(x64 + 10001), 7776);
-        CHECK(got.powers[0] + (dtype == SONDE_FLOAT32) > 0 && got.powers[150 - 134] > 0 && got.powers[150 - 25] > 0);
-        CHECK(memcmp(&got, &want, sizeof got) == 0 && got.n_subnormal > 0 && got.n_zero > 0 && got.n_nonfinite > 0);
-        for (int b = 0; b < SONDE_BINADE_COUNT; b++) total += got.counts[b];
-        CHECK(total + got.n_zero + got.n_nonfinite == 17777);
-    }
+    for (int dtype = SONDE_FLOAT32; dtype <= SONDE_FLOAT64; dtype++) histograms_of(dtype, true);
+    for (int dtype = SONDE_FLOAT32; dtype <= SONDE_FLOAT64; dtype++) histograms_of(dtype, false);
 }
 
 static void slopes_and_units(void)
@@ -356,8 +369,8 @@ static void sample_cosine(void)
     float same[4 * 33];
     for (int i = 0; i < 4 * 33; i++) same[i] = (float)(1 + i / 33) * (float)(i % 33 - 10);
     CHECK_NEAR(sonde_sample_cosine_kernel(SONDE_FLOAT32, same, 4, 33, scratch, &n), 1, 1e-7);
-    for (int rows = 2; rows <= 35; rows++) { /* whatever part of them is taken together */
-        float many[35 * 19], sum[19] = {0}, square = 0;
+    for (int rows = 2; rows <= 67; rows++) { /* whatever part of them is taken together */
+        float many[67 * 19], sum[19] = {0}, square = 0;
         for (int i = 0; i < rows * 19; i++) many[i] = (float)((i * 7919) % 101 - 50) * (i / 19 % 3 == 0 ? 1e-30f : 1);
         for (int i = 0; i < rows; i++) {
             float norm = 0;

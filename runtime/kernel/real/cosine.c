@@ -2,7 +2,11 @@
 #include "kernel/real/kernels.h"
 #include "kernel/real/squares.h"
 
-enum { ROWS = LANES, TILE = 4 * LANES }; /* rows taken together: one a lane */
+enum {
+    ROWS = LANES,    /* whose norms are taken together: one a lane */
+    BATCH = 2 * RUN, /* that are added together: every other one to the same sum */
+    TILE = 4 * LANES,
+};
 
 /* ---- one row ------------------------------------------------------------------------------------------- */
 
@@ -143,19 +147,32 @@ static void find_factors(real *factors, int64_t *n_directed, double *sums, const
     }
 }
 
-/* Adds factors[i] times row i of n <= ROWS to `sums`: TILE or LANES columns. */
+static inline void add_row(vec *sums, const real *row, real times, int width)
+{
+    const vec factor = (vec){0} + times;
+    for (int v = 0; v < width / LANES; v++) {
+        const vec x = load(row + v * LANES);
+        add_product(&sums[v], &x, &factor);
+    }
+}
+
+/* Adds factors[i] times row i of n <= BATCH to `sums`: TILE or LANES columns. */
 static inline void add_columns(double *sums, const real *x, int64_t columns, const real *factors, int n, int width)
 {
-    vec part[TILE / LANES] = {{0}};
-    for (int i = 0; i < n; i++, x += columns) {
-        const vec factor = (vec){0} + factors[i];
-        for (int v = 0; v < width / LANES; v++) {
-            const vec row = load(x + v * LANES);
-            add_product(&part[v], &row, &factor);
-        }
+    vec even[TILE / LANES] = {{0}}, odd[TILE / LANES] = {{0}};
+    int i = 0;
+    for (; i + 2 <= n; i += 2) {
+        add_row(even, x + i * columns, factors[i], width);
+        add_row(odd, x + (i + 1) * columns, factors[i + 1], width);
     }
-    for (int v = 0; v < width / LANES; v++)
-        for (int l = 0; l < LANES; l++) sums[v * LANES + l] += (double)part[v][l];
+    if (i < n) add_row(even, x + i * columns, factors[i], width);
+    for (int v = 0; v < width / LANES; v++) even[v] += odd[v];
+    for (int j = 0; j < width; j += WIDE) {
+        wide sum;
+        memcpy(&sum, sums + j, sizeof sum);
+        sum += load_wide((const real *)even + j);
+        memcpy(sums + j, &sum, sizeof sum);
+    }
 }
 
 static void add_rows(double *sums, const real *x, int64_t columns, const real *factors, int n)
@@ -172,11 +189,13 @@ double REAL_NAME(sonde_sample_cosine)(const real *x, int64_t rows, int64_t colum
 {
     *n_directed = 0;
     for (int64_t j = 0; j < columns; j++) scratch[j] = 0;
-    for (int64_t done = 0; done < rows; done += ROWS) {
-        int n = rows - done < ROWS ? (int)(rows - done) : ROWS;
-        real factors[ROWS];
-        find_factors(factors, n_directed, scratch, x + done * columns, columns, n);
-        add_rows(scratch, x + done * columns, columns, factors, n);
+    for (int64_t done = 0; done < rows; done += BATCH) {
+        const int n = rows - done < BATCH ? (int)(rows - done) : BATCH;
+        const real *batch = x + done * columns;
+        real factors[BATCH];
+        for (int i = 0; i < n; i += ROWS)
+            find_factors(factors + i, n_directed, scratch, batch + i * columns, columns, n - i < ROWS ? n - i : ROWS);
+        add_rows(scratch, batch, columns, factors, n);
     }
     wide sum = {0};
     double tail = 0;

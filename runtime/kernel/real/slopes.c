@@ -2,7 +2,7 @@
 #include "kernel/real/kernels.h"
 #include "kernel/real/squares.h"
 
-enum { CHUNK = 2 * BLOCK };
+enum { CHUNK = 2 * BLOCK }; /* two sums of squares take turns: one addition need not wait for the other */
 
 /* Marks the units of the flat elements from .. from + n - 1 that have a slope: mostly all soon are. */
 static void mark_alive(uint8_t *alive, const real *slope, int64_t from, int64_t n, int64_t units, int64_t inner)
@@ -37,18 +37,28 @@ static inline uint64_t count_below(const vec *slope, real bound)
 #endif
 }
 
-/* n <= BLOCK slopes, a multiple of LANES; adds Σ φ'² to *sum and returns how many |φ'| lie below the bound. */
+static inline uint64_t look_at_vector(squares *block, const real *slope, real bound)
+{
+    const vec v = load(slope);
+    add_square(block, &v);
+    return count_below(&v, bound);
+}
+
+/* n <= CHUNK slopes, a multiple of LANES; adds Σ φ'² to *sum and returns how many |φ'| lie below the bound. */
 static uint64_t look_at(wide *sum, const real *slope, int64_t n, real bound)
 {
-    squares block = {.sum = {0}};
+    squares even = {.sum = {0}}, odd = {.sum = {0}};
     uint64_t n_below = 0;
-    for (int64_t i = 0; i < n; i += LANES) {
-        vec v = load(slope + i);
-        add_square(&block, &v);
-        n_below += count_below(&v, bound);
+    int64_t k = 0;
+    for (; k + 2 * LANES <= n; k += 2 * LANES) {
+        n_below += look_at_vector(&even, slope + k, bound);
+        n_below += look_at_vector(&odd, slope + k + LANES, bound);
     }
-    if (are_sound(&block)) {
-        add_lanes(sum, &block.sum);
+    if (k < n) n_below += look_at_vector(&even, slope + k, bound);
+    even.sum += odd.sum;
+    even.seen |= odd.seen;
+    if (are_sound(&even)) {
+        add_lanes(sum, &even.sum);
     } else {
         for (int64_t i = 0; i < n; i += WIDE) {
             wide v = load_wide(slope + i);
@@ -70,9 +80,7 @@ void REAL_NAME(sonde_slopes)(sonde_slopes *out, uint8_t *alive, const sonde_acti
     for (int64_t done = 0; done < n; done += CHUNK) {
         int64_t count = n - done < CHUNK ? n - done : CHUNK, whole = count / LANES * LANES;
         REAL_NAME(sonde_activation_slope)(activation, slope, v + done, (size_t)count);
-        for (int64_t i = 0; i < whole; i += BLOCK) {
-            n_saturated += look_at(&sum, slope + i, whole - i < BLOCK ? whole - i : BLOCK, bound);
-        }
+        n_saturated += look_at(&sum, slope, whole, bound);
         for (int64_t i = whole; i < count; i++) {
             n_saturated += REAL_MATH(fabs)(slope[i]) < bound;
             rest += (double)slope[i] * (double)slope[i];
