@@ -10,7 +10,11 @@ local smallest = -46 -- log10 of less than the smallest float32: a gradient that
 
 function Depth.new(network, thresholds)
   local function latch(on) return Latch.new { on = on, off = 0.75 * on, hold = thresholds.hold } end
-  return setmetatable({ network = network, limits = thresholds, vanishing = latch(thresholds.vanishing_decades),
+  local has_norm = false
+  for _, module in ipairs(network) do has_norm = has_norm or module.kind == "normalisation" end
+  return setmetatable({ network = network, limits = thresholds,
+                        exploding_slope = has_norm and thresholds.normalised_slope or thresholds.exploding_slope,
+                        vanishing = latch(thresholds.vanishing_decades),
                         exploding = latch(1), worst = {} }, Depth)
 end
 
@@ -75,9 +79,12 @@ local function factors_of(network, places, norms)
   return parts, worst, counts
 end
 
+-- The worst row; of rows in which the gradient became exactly zero, as dead units make it, only if there are no others.
 local function remember(self, kind, here)
   local old = self.worst[kind]
-  if not old or math.abs(old.total) < math.abs(here.total) then self.worst[kind] = here end
+  local is_better = not old or old.has_zeros and not here.has_zeros
+    or old.has_zeros == here.has_zeros and math.abs(old.total) < math.abs(here.total)
+  if is_better then self.worst[kind] = here end
 end
 
 function Depth:feed(row)
@@ -90,9 +97,10 @@ function Depth:feed(row)
   self.vanishing:feed(row.step, -total)
   local limits = self.limits
   local growth = math.max(total / limits.exploding_total,
-    math.min(total / limits.exploding_decades, slope / limits.exploding_slope))
+    math.min(total / limits.exploding_decades, slope / self.exploding_slope))
   self.exploding:feed(row.step, growth)
-  local here = { step = row.step, logs = logs, places = places, total = total, slope = slope, norms = norms }
+  local here = { step = row.step, logs = logs, places = places, total = total, slope = slope, norms = norms,
+                 has_zeros = norms[self.network[places[1]].index] == 0 }
   if -total >= limits.vanishing_decades then remember(self, "vanishing", here) end
   if growth >= 1 then remember(self, "exploding", here) end
   if not self.first_step then self.first_step, self.began_exploding = row.step, growth >= 1 and here or nil end
@@ -147,6 +155,18 @@ function Depth:findings(share)
     found[#found].brief = true
   end
   return found
+end
+
+-- Decades that the activations `names` take between the lowest and the highest weight layer of a finding.
+function Depth.taken_by(this, names)
+  local network, sum = this.network, 0
+  for _, name in ipairs(names) do
+    for place = 2, #network do
+      local below, here = this.norms[network[place - 1].index], this.norms[network[place].index]
+      if network[place].name == name and below > 0 and here > 0 then sum = sum + math.log(below / here, 10) end
+    end
+  end
+  return sum
 end
 
 return Depth

@@ -1,6 +1,7 @@
 -- sonde.diagnose: what is wrong with a training, where, since when, and what fits as a cure; from a run's file, or from
 -- rows as they come.
 local chain = require "sonde.diagnose.chain"
+local Depth = require "sonde.diagnose.depth"
 local explain = require "sonde.diagnose.explain"
 local fail = require "sonde.fail"
 local Latch = require "sonde.diagnose.latch"
@@ -40,7 +41,7 @@ function diagnose.new(groups, thresholds)
   local self = setmetatable({ depths = {}, groups = groups, limits = limits }, Diagnosis)
   for _, network in ipairs(chain.networks(groups)) do
     if #network.weights >= 2 then
-      self.depths[#self.depths + 1] = require "sonde.diagnose.depth".new(network, limits)
+      self.depths[#self.depths + 1] = Depth.new(network, limits)
       self.networks = self.networks or {}
       self.networks[#self.depths] = network
     end
@@ -83,12 +84,18 @@ local function activation_of(network)
   return best
 end
 
+-- Has the gradient vanished because units lost their slope, and most of it there?
+local function is_lost_at(units, vanishing)
+  return not vanishing.from_the_start and vanishing.since_step >= units.since_step
+    and Depth.taken_by(vanishing, units.layers) <= vanishing.evidence.total_decades / 2
+end
+
 -- A symptom that another finding explains is not named beside it: updates and progress follow the gradient and its
--- way through the units; a gradient that is exactly zero below dead units has not vanished over depth, nor has one that
--- was lost when units saturated; units that get the same input for every sample, because the signal shrinks as the
--- gradient does, are not what is wrong. A brief explosion at the start is named if something came of it. Through time:
--- an explosion shows in the norm of the gradient and may leave a network without memory; and where something else keeps
--- it from learning, nobody can tell that a memory is too short.
+-- way through the units; a gradient that is exactly zero below dead units has not vanished over depth, nor has one most
+-- of which was lost where units saturated; units that get the same input for every sample, because the signal shrinks
+-- as the gradient does, are not what is wrong. A brief explosion at the start is named if something came of it. Through
+-- time: an explosion shows in the norm of the gradient and may leave a network without memory; and where something else
+-- keeps it from learning, nobody can tell that a memory is too short.
 local function without_consequences(findings)
   local there = {}
   for _, finding in ipairs(findings) do there[finding.pathology] = finding end
@@ -104,10 +111,8 @@ local function without_consequences(findings)
   for _, finding in ipairs(findings) do
     local name = finding.pathology
     local explained = (name == "slow_progress" and #findings > 1) or (name == "unbalanced_updates" and flow)
-      or (name == "vanishing_gradient" and dead and underflowed)
-      or (name == "vanishing_gradient" and saturated and not finding.from_the_start
-          and finding.since_step >= saturated.since_step
-          and finding.evidence.activation_decades <= finding.evidence.weight_decades)
+      or (name == "vanishing_gradient" and dead and (underflowed or is_lost_at(dead, finding)))
+      or (name == "vanishing_gradient" and saturated and is_lost_at(saturated, finding))
       or (name == "dead_units" and finding.collapsed and vanishing and not underflowed)
       or (name == "vanishing_through_time" and (in_time or vanishing or there.numeric_overflow or dead or saturated
           or lasting[1]))
@@ -134,7 +139,7 @@ function Diagnosis:findings(ended)
     local recovered = finding.thrown_once and self.progress:below(finding.evidence.first_loss)
     if not over_depth[finding.pathology] and not recovered then found[#found + 1] = finding end
   end
-  if self.units then append(found, self.units:findings(share, stalled)) end
+  if self.units then append(found, self.units:findings(share, stalled, self.progress:learnt())) end
   if self.updates then append(found, self.updates:findings(share)) end
   local no_progress = self.progress:findings(share)
   -- By the steps; where these were not measured, nobody knows.

@@ -109,6 +109,12 @@ function Progress:below(level)
   return last ~= nil and last < (1 - self.limits.progress_share) * level
 end
 
+-- Is most of what there was to learn learnt: has the loss come down to this share of that of the initial weights?
+function Progress:learnt()
+  local first, last = self.losses[1], statistics.median(part(self.losses, 0.8, 1))
+  return first ~= nil and last < self.limits.learnt * first
+end
+
 -- Have the weights stayed where they were?
 function Progress:stayed() return self.measured_steps > 0 and self.path < self.limits.moved end
 
@@ -136,13 +142,14 @@ local function is_plateau(self, state)
 end
 
 -- "slow": no progress, by steps too small or too large. "plateau": none, and not by the steps. nil: progress, or
--- nothing left to gain, or too early to tell.
+-- nothing left to gain, or too early to tell: steps of a usual size under which the loss falls, if not by much yet.
 function Progress:verdict(share)
   local state = self:state()
   if not state or not self:stalled() or (not share and #self.losses < fewest_live) then return nil end
   local nothing_left = state.gradient and state.gradient < 0.1
     or statistics.mean(part(self.fitted_rows, 0.8, 1)) > 0.5
-  if nothing_left then return nil end
+  local is_short = self.path >= self.limits.way and state.fell > state.fell_by_chance
+  if nothing_left or is_short then return nil end
   return is_plateau(self, state) and "plateau" or "slow", state
 end
 

@@ -104,8 +104,9 @@ end
 
 -- stalled: has the loss stood still? Only then is a layer called saturated that drifted to the flat ends by half of its
 -- units or, with no unit near an end, lost half of its slope: in a network that learns such layers are at work, unless
--- they answer every sample alike. Outputs that are sure of their answers are meant to be.
-function Units:findings(share, stalled)
+-- they answer every sample alike. learnt: did it learn most there is? Then that goes for layers that began so as well.
+-- Outputs that are sure of their answers are meant to be.
+function Units:findings(share, stalled, learnt)
   local function verdict(latch) return latch:verdict(share) end
   local dead = collect(self, "dead_units", function(i)
     local since = verdict((stalled or self.began_dead[i]) and self.dead[i] or self.dead_at_work[i])
@@ -121,7 +122,8 @@ function Units:findings(share, stalled)
     if stalled then return verdict(self.saturated[i]) or verdict(self.flat[i]) end
     if i == #self.names then return nil end
     local began_so = first and first >= self.limits.saturated_share
-    return verdict((began_so and self.saturated or self.at_work)[i]) or verdict(self.blind[i])
+    local since = verdict((began_so and not learnt and self.saturated or self.at_work)[i]) or verdict(self.blind[i])
+    return since and began_so and verdict(self.saturated[i]) or since
   end, function(i) return known(self.last[i].saturated) and self.last[i].saturated or 1 end)
   local found = {}
   if dead then
