@@ -61,10 +61,15 @@ void REAL_NAME(sonde_sgd)(real *w, real *buffer, const real *g, size_t n, const 
         .nesterov = args->nesterov,
         .first = args->first,
     };
+    /* The usual step, with what the compiler can leave out. */
+    const sgd usual = {.sign = 1, .lr = s.lr, .momentum = s.momentum, .fresh = 1};
+    const bool is_usual = s.sign == 1 && s.momentum != 0 && s.fresh == 1 && s.decay == 0 && !s.nesterov && !s.first;
     tally all = {.n_unchanged = 0};
     for (size_t i = 0; i < n; i += BLOCK) {
         const size_t count = n - i < BLOCK ? n - i : BLOCK;
-        if (args->momentum == 0 && stats) sgd_block(w + i, NULL, g + i, count, &s, &all);
+        if (is_usual && stats) sgd_block(w + i, buffer + i, g + i, count, &usual, &all);
+        else if (is_usual) sgd_block(w + i, buffer + i, g + i, count, &usual, NULL);
+        else if (args->momentum == 0 && stats) sgd_block(w + i, NULL, g + i, count, &s, &all);
         else if (args->momentum == 0) sgd_block(w + i, NULL, g + i, count, &s, NULL);
         else if (stats) sgd_block(w + i, buffer + i, g + i, count, &s, &all);
         else sgd_block(w + i, buffer + i, g + i, count, &s, NULL);
