@@ -12,7 +12,9 @@ bool REAL_NAME(sonde_finite)(const real *x, size_t n)
     for (; i + LANES <= n; i += LANES)
 #pragma omp simd
         for (int k = 0; k < LANES; k++) sums[k] += x[i + (size_t)k] * R(0);
-    for (; i < n; i++) sum += x[i] * R(0);
-    for (int k = 0; k < LANES; k++) sum += sums[k];
+#pragma omp simd reduction(+ : sum)
+    for (size_t j = i; j < n; j++) sum += x[j] * R(0);
+#pragma omp simd reduction(+ : sum)
+    for (int k = 0; k < LANES; k++) sum += sums[k]; /* in any order: is it NaN? */
     return sum == 0;
 }
