@@ -1,5 +1,5 @@
--- The benchmarks: `./sonde bench [steps] [layers] [start] [memory]` (all without an argument). They print figures
--- beside the aims and judge nothing.
+-- The benchmarks: `./sonde bench [steps] [layers] [start] [memory] [files]` (all without an argument). They print
+-- figures beside the aims and judge nothing.
 local lfs = require "lfs"
 local core = require "sonde.core"
 
@@ -17,18 +17,27 @@ local function print_net(net, side, torch)
   print(("\n%s (%scross-entropy, SGD with momentum; ms per step, median of %d rounds)"):format(
     net.name, net.cell and "" or "tanh, ", sides.ROUNDS))
   local function row(label, s, extra) print(("  %-46s %9.3f  %s"):format(label, median(s.times), extra or "")) end
-  local function added(s) return ("%+.1f %% on the logging run"):format((ratio(s, side.run) - 1) * 100) end
+  local function added(s, most)
+    local percent = ("%+.1f %% on the logging run"):format((ratio(s, side.run) - 1) * 100)
+    return percent .. (most and (" (aim: at most %d %%)"):format(most) or "")
+  end
   row("sonde, bare step", side.plain)
   row("sonde, run that logs the loss", side.run)
-  local most = (" (aim: at most %d %%)"):format(net.added)
-  if net.cell then row("  with gradients and memory through time", side.time, added(side.time) .. most)
-  else row("  with gradient moments, histograms every 10th", side.probes, added(side.probes) .. most) end
-  row("  with every default probe", side.all, added(side.all))
-  if net.cell then return end
-  row("  with PyTorch's full statistics, each step", side.full, added(side.full))
+  if net.cell then row("  with gradients and memory through time", side.time, added(side.time, net.added))
+  else row("  with gradient moments, histograms every 10th", side.probes, added(side.probes, net.added)) end
+  row("  with every default probe", side.all, added(side.all, net.all))
+  if not net.cell then row("  with PyTorch's full statistics, each step", side.full, added(side.full)) end
   if not torch then return end
+  local function torch_added(s)
+    return ("%+.0f %% on its bare step"):format((ratio(s, side.torch_plain) - 1) * 100)
+  end
   row("PyTorch, bare step", side.torch_plain)
-  row("PyTorch, full statistics, each step", side.torch_full)
+  if net.cell then
+    row("PyTorch, the same through time, by hooks", side.torch_time, torch_added(side.torch_time))
+    return
+  end
+  row("PyTorch, full statistics, each step", side.torch_full, torch_added(side.torch_full))
+  row("PyTorch, our default probes, by hooks", side.torch_all, torch_added(side.torch_all))
   local function speed(label, slow, fast, aim)
     print(("  %-46s %8.2fx  %s"):format(label, ratio(slow, fast), aim and ("(aim: at least %gx)"):format(aim) or ""))
   end
@@ -52,9 +61,11 @@ local function steps()
     for _, variant in ipairs(variants) do
       add(variant, { exe, "lua", here .. "/steps.lua", i, variant, dir })
     end
-    for _, variant in ipairs(torch and not net.cell and { "plain", "full" } or {}) do
-      add("torch_" .. variant,
-        { "/usr/bin/python3", here .. "/torch_steps.py", net.depth, net.width, net.batch, variant })
+    for _, variant in ipairs(not torch and {} or net.cell and { "plain", "time" } or { "plain", "full", "all" }) do
+      local words = net.cell and { "torch_sequence.py", net.inputs, net.width, net.length, net.batch, variant }
+        or { "torch_steps.py", net.depth, net.width, net.batch, variant }
+      words[1] = here .. "/" .. words[1]
+      add("torch_" .. variant, { "/usr/bin/python3", table.unpack(words) })
     end
     sides.take_turns(list)
     print_net(net, by_name, torch)
@@ -111,11 +122,30 @@ local function memory()
   os.execute(process.quote(exe) .. " lua " .. process.quote(here .. "/sequence_memory.lua"))
 end
 
-local benchmarks = { steps = steps, layers = layers, start = start_up, memory = memory }
-local wanted = #arg > 0 and { table.unpack(arg) } or { "start", "memory", "steps", "layers" }
+-- ---- files -------------------------------------------------------------------------------------------------------
+
+-- What 10,000 steps of the deepest network with every default probe leave behind.
+local function files()
+  local dir <close> = process.tempdir()
+  local net = nets[1]
+  print(("\nthe file of 10,000 steps (%s, every default probe)"):format(net.name))
+  io.stdout:flush()
+  local side = process.run({ exe, "lua", here .. "/steps.lua", 1, "all", dir }, { stdin = "10000\n" })
+  assert(side.code == 0, side.stderr)
+  local path = dir / "1-all.h5"
+  print(("  size                %7.1f MB (aim: under 200)"):format(lfs.attributes(path, "size") / 1e6))
+  local opened = process.run { "/usr/bin/python3", here .. "/open_xarray.py", path }
+  if opened.code ~= 0 then print "  xarray is not installed: apt-get install python3-xarray python3-netcdf4" end
+  for engine, seconds in opened.stdout:gmatch "(%S+) (%S+)\n" do
+    print(("  xarray opens it in  %7.2f s with %s (aim: under 1)"):format(tonumber(seconds), engine))
+  end
+end
+
+local benchmarks = { steps = steps, layers = layers, start = start_up, memory = memory, files = files }
+local wanted = #arg > 0 and { table.unpack(arg) } or { "start", "memory", "files", "steps", "layers" }
 for _, name in ipairs(wanted) do
   if not benchmarks[name] then
-    io.stderr:write("unknown benchmark '", name, "'; there are: layers, memory, start, steps\n")
+    io.stderr:write("unknown benchmark '", name, "'; there are: files, layers, memory, start, steps\n")
     os.exit(2)
   end
 end

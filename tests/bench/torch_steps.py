@@ -1,16 +1,18 @@
 """PyTorch's side of the step benchmark: torch_steps.py DEPTH WIDTH BATCH VARIANT. The protocol is that of steps.lua.
 
 plain: the training step. full: after backward mean, standard deviation, largest magnitude, norm, share of zeros and a
-log2 histogram of every parameter's gradient.
+log2 histogram of every parameter's gradient. all: what our default probes measure, by hooks.
 """
 import sys
 import time
 
 import torch
 
+from torch_statistics import Probes
+
 torch.set_num_threads(1)
 depth, width, batch = map(int, sys.argv[1:4])
-full = sys.argv[4] == "full"
+variant = sys.argv[4]
 
 torch.manual_seed(1)
 layers = []
@@ -21,6 +23,7 @@ loss_fn = torch.nn.CrossEntropyLoss()
 optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
 x = torch.randn(batch, width)
 y = torch.randint(0, 10, (batch,))
+probes = Probes(net) if variant == "all" else None
 kept = []
 
 
@@ -40,9 +43,13 @@ def step():
     optimizer.zero_grad()
     loss = loss_fn(net(x), y)
     loss.backward()
-    if full:
+    if variant == "full":
         statistics()
+    if probes:
+        probes.before_update()
     optimizer.step()
+    if probes:
+        probes.after_update()
 
 
 for line in sys.stdin:
