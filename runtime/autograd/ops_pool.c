@@ -73,14 +73,16 @@ static void make_windows(sonde_windows *w, int64_t *memory, const pooling *p, in
                          .divisor = divisor};
 }
 
-/* The tables of both axes, in one block the caller frees. */
-static sonde_status new_windows(int64_t **memory, sonde_windows axes[2], const pooling *p, const int64_t *in,
-                                const int64_t *out)
+/* The tables of the last two axes, in one block the caller frees, and the number of planes they make. */
+static sonde_status new_windows(int64_t **memory, sonde_windows axes[2], int64_t *planes, const pooling *p,
+                                const sonde_tensor *x, const sonde_tensor *y)
 {
-    *memory = sonde_alloc((size_t)(3 * (out[2] + out[3])) * sizeof(int64_t));
+    const int h = x->ndim - 2, w = x->ndim - 1;
+    *planes = h == 2 ? x->shape[0] * x->shape[1] : x->shape[0];
+    *memory = sonde_alloc((size_t)(3 * (y->shape[h] + y->shape[w])) * sizeof(int64_t));
     if (!*memory) return SONDE_ENOMEM;
-    make_windows(&axes[0], *memory, p, 0, in[2], out[2]);
-    make_windows(&axes[1], *memory + 3 * out[2], p, 1, in[3], out[3]);
+    make_windows(&axes[0], *memory, p, 0, x->shape[h], y->shape[h]);
+    make_windows(&axes[1], *memory + 3 * y->shape[h], p, 1, x->shape[w], y->shape[w]);
     return SONDE_OK;
 }
 
@@ -88,19 +90,19 @@ static sonde_status pool_shape(sonde_call *c)
 {
     const sonde_tensor *x = c->in[0];
     char text[SONDE_SHAPE_TEXT];
-    if (x->ndim != 4)
-        return sonde_fail(SONDE_ESHAPE, "%s: expected an input with 4 axes [N, C, H, W], got %s", c->op->name,
+    if (x->ndim != 4 && x->ndim != 3)
+        return sonde_fail(SONDE_ESHAPE, "%s: expected an input [N, C, H, W] or [C, H, W], got %s", c->op->name,
                           sonde_shape_text(text, x->ndim, x->shape));
     if (!sonde_dtype_is_float(x->dtype))
         return sonde_fail(SONDE_EDTYPE, "%s: expected a float tensor, got int64", c->op->name);
     const pooling *p = c->args;
     if (!p->adaptive) SONDE_TRY(sonde_pool_check(c->op->name, &p->args));
     c->out_dtype[0] = x->dtype;
-    c->out_ndim[0] = 4;
-    for (int d = 0; d < 2; d++) {
-        c->out_shape[0][d] = x->shape[d];
-        SONDE_TRY(output_size(c->op->name, p, d, x->shape[2 + d], &c->out_shape[0][2 + d]));
-    }
+    c->out_ndim[0] = x->ndim;
+    const int h = x->ndim - 2;
+    for (int d = 0; d < h; d++) c->out_shape[0][d] = x->shape[d];
+    for (int d = 0; d < 2; d++)
+        SONDE_TRY(output_size(c->op->name, p, d, x->shape[h + d], &c->out_shape[0][h + d]));
     return SONDE_OK;
 }
 
@@ -109,10 +111,9 @@ static sonde_status pool_forward(sonde_call *c)
     const pooling *p = c->args;
     const sonde_tensor *x = c->in[0];
     sonde_tensor *y = c->out[0], *index = NULL;
-    const int64_t planes = x->shape[0] * x->shape[1];
     sonde_windows axes[2];
-    int64_t *memory;
-    SONDE_TRY(new_windows(&memory, axes, p, x->shape, y->shape));
+    int64_t *memory, planes;
+    SONDE_TRY(new_windows(&memory, axes, &planes, p, x, y));
     sonde_status status = SONDE_OK;
     if (p->maximum) {
         for (int d = 0; d < 2 && status == SONDE_OK; d++) {
@@ -121,7 +122,7 @@ static sonde_status pool_forward(sonde_call *c)
                     status = sonde_fail(SONDE_ESHAPE, "%s: a window lies in the padding only", c->op->name);
             }
         }
-        if (status == SONDE_OK) status = sonde_tensor_new(&index, SONDE_INT64, 4, y->shape);
+        if (status == SONDE_OK) status = sonde_tensor_new(&index, SONDE_INT64, y->ndim, y->shape);
         if (status == SONDE_OK) {
             sonde_conv_loops_of(x->dtype)->max_pool(sonde_tensor_data(y), sonde_tensor_data(index),
                                                     sonde_tensor_data(x), planes, axes);
@@ -142,10 +143,9 @@ static sonde_status pool_backward(sonde_node *node)
     bool add;
     SONDE_TRY(sonde_node_target(node, 0, &dx, &add));
     sonde_windows axes[2];
-    int64_t *memory;
-    SONDE_TRY(new_windows(&memory, axes, p, dx->shape, dy->shape));
+    int64_t *memory, planes;
+    SONDE_TRY(new_windows(&memory, axes, &planes, p, dx, dy));
     if (!add) memset(sonde_tensor_data(dx), 0, (size_t)sonde_tensor_numel(dx) * sonde_dtype_size(dx->dtype));
-    const int64_t planes = dx->shape[0] * dx->shape[1];
     const sonde_conv_loops *loops = sonde_conv_loops_of(dy->dtype);
     if (p->maximum)
         loops->max_pool_backward(sonde_tensor_data(dx), sonde_tensor_data(dy),

@@ -42,7 +42,8 @@ typedef struct sonde_pool_args {
     bool count_include_pad; /* average pooling: padding counts in the divisor */
 } sonde_pool_args;
 
-/* EARG, naming `name`, unless these are a pooling's arguments; both poolings begin with it. */
+/* EARG, naming `name`, unless these are a pooling's arguments; both poolings begin with it. Pooling takes one sample
+ * [C, H, W] as well, to [C, ...]. */
 sonde_status sonde_pool_check(const char *name, const sonde_pool_args *args);
 sonde_status sonde_max_pool2d(sonde_tensor **out, sonde_tensor *x, const sonde_pool_args *args); /* padding is -inf */
 sonde_status sonde_avg_pool2d(sonde_tensor **out, sonde_tensor *x, const sonde_pool_args *args);

@@ -116,13 +116,16 @@ static int f_avg_pool(lua_State *L)
     return sonde_bind_done(L);
 }
 
+/* AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveAvgPool1d, AdaptiveAvgPool2d(output_size) */
 static int f_adaptive_pool(lua_State *L)
 {
     sonde_bind_args args;
+    sonde_pool_kind kind = (sonde_pool_kind)sonde_bind_row_value(L);
+    int dims = kind == SONDE_ADAPTIVE_MAX_POOL1D || kind == SONDE_ADAPTIVE_AVG_POOL1D ? 1 : 2;
     int64_t size[2];
     sonde_bind_args_open(&args, L, 1, sonde_bind_row_name(L), SONDE_BIND_NAMES("output_size"));
-    arg_pair(&args, 0, 2, 1, NULL, size);
-    sonde_bind_check(L, sonde_adaptive_pool_new(sonde_bind_new_module(L), sonde_bind_row_value(L), size));
+    arg_pair(&args, 0, dims, 1, NULL, size);
+    sonde_bind_check(L, sonde_adaptive_pool_new(sonde_bind_new_module(L), kind, size));
     return sonde_bind_done(L);
 }
 
@@ -135,7 +138,11 @@ void sonde_bind_nn_spatial(lua_State *L)
                                 avg_pools[] = {{"AvgPool1d", SONDE_AVG_POOL1D},
                                                {"AvgPool2d", SONDE_AVG_POOL2D},
                                                {NULL, 0}},
-                                adaptive[] = {{"AdaptiveAvgPool2d", false}, {"AdaptiveMaxPool2d", true}, {NULL, 0}};
+                                adaptive[] = {{"AdaptiveMaxPool1d", SONDE_ADAPTIVE_MAX_POOL1D},
+                                              {"AdaptiveMaxPool2d", SONDE_ADAPTIVE_MAX_POOL2D},
+                                              {"AdaptiveAvgPool1d", SONDE_ADAPTIVE_AVG_POOL1D},
+                                              {"AdaptiveAvgPool2d", SONDE_ADAPTIVE_AVG_POOL2D},
+                                              {NULL, 0}};
     sonde_bind_add_rows(L, "nn.", f_conv, convolutions);
     luaL_setfuncs(L, (luaL_Reg[]){{"ConvTranspose2d", f_conv_transpose2d}, {NULL, NULL}}, 0);
     sonde_bind_add_rows(L, "nn.", f_max_pool, max_pools);

@@ -38,12 +38,21 @@ sonde_status sonde_conv_new(sonde_module **out, sonde_conv_kind kind, const sond
 
 /* ---- pooling --------------------------------------------------------------------------------------------- */
 
-typedef enum sonde_pool_kind { SONDE_MAX_POOL1D, SONDE_MAX_POOL2D, SONDE_AVG_POOL1D, SONDE_AVG_POOL2D } sonde_pool_kind;
+typedef enum sonde_pool_kind {
+    SONDE_MAX_POOL1D,
+    SONDE_MAX_POOL2D,
+    SONDE_AVG_POOL1D,
+    SONDE_AVG_POOL2D,
+    SONDE_ADAPTIVE_MAX_POOL1D,
+    SONDE_ADAPTIVE_MAX_POOL2D,
+    SONDE_ADAPTIVE_AVG_POOL1D,
+    SONDE_ADAPTIVE_AVG_POOL2D
+} sonde_pool_kind;
 
-/* x [N, C, L] or [N, C, H, W]; of a one-dimensional layer only the second of each pair counts. */
+/* x [N, C, L] or [N, C, H, W], or without the batch; of a one-dimensional layer only the second of each pair counts. */
 sonde_status sonde_pool_new(sonde_module **out, sonde_pool_kind kind, const sonde_pool_args *args);
-/* x [N, C, H, W] to [N, C, size[0], size[1]]. */
-sonde_status sonde_adaptive_pool_new(sonde_module **out, bool maximum, const int64_t size[2]);
+/* The adaptive kinds: L, or H and W, become `size`. */
+sonde_status sonde_adaptive_pool_new(sonde_module **out, sonde_pool_kind kind, const int64_t size[2]);
 
 /* ---- normalisation --------------------------------------------------------------------------------------- */
 
@@ -58,8 +67,8 @@ sonde_status sonde_layer_norm_new(sonde_module **out, int ndim, const int64_t *s
 /* The same over `groups` groups of the channels of each sample, x [N, C, ...]; weight and bias [C]. (Wu & He 2018.) */
 sonde_status sonde_group_norm_new(sonde_module **out, int64_t groups, int64_t channels, double eps, bool affine,
                                   sonde_dtype dtype);
-/* The same over each channel of each sample: x [N, C, L] (dims 1) or [N, C, H, W] (dims 2), whatever the mode. (Ulyanov
- * et al. 2016.) */
+/* The same over each channel of each sample: x [N, C, L] (dims 1) or [N, C, H, W] (dims 2), or without the batch,
+ * whatever the mode. (Ulyanov et al. 2016.) */
 sonde_status sonde_instance_norm_new(sonde_module **out, int dims, int64_t num_features, double eps, bool affine,
                                      sonde_dtype dtype);
 /* y = x/√(mean(x²) + eps) · weight over the last ndim axes; eps NaN: the input dtype's epsilon, as PyTorch. (Zhang &

@@ -101,16 +101,20 @@ static sonde_status group_norm(sonde_module *self, const sonde_values *in, sonde
 {
     const norm_state *state = self->state;
     sonde_tensor *x = in->t[0];
+    const int channel = x->ndim == state->ndim - 1 ? 0 : 1; /* InstanceNorm takes one sample as well */
     SONDE_TRY(check_float(self, x));
-    if (x->ndim < 2 || x->shape[1] != state->shape[0] || (state->ndim > 0 && x->ndim != state->ndim)) {
-        char expected[64];
-        snprintf(expected, sizeof expected, "[N, %lld%s]", (long long)state->shape[0],
-                 state->ndim == 0   ? ", ..."
-                 : state->ndim == 3 ? ", L"
-                                    : ", H, W");
+    if (x->ndim < 2 || x->shape[channel] != state->shape[0] ||
+        (state->ndim > 0 && x->ndim != state->ndim - 1 + channel)) {
+        char expected[128];
+        const long long n = state->shape[0];
+        const char *rest = state->ndim == 0 ? "..." : state->ndim == 3 ? "L" : "H, W";
+        int length = snprintf(expected, sizeof expected, "[N, %lld, %s]", n, rest);
+        if (state->ndim > 0)
+            snprintf(expected + length, sizeof expected - (size_t)length, " or [%lld, %s]", n, rest);
         return shape_error(x, expected);
     }
-    return finish(self, x, x->shape[0] * state->groups, x->ndim - 2, out);
+    const int64_t samples = channel == 0 ? 1 : x->shape[0];
+    return finish(self, x, samples * state->groups, x->ndim - 1 - channel, out);
 }
 
 static sonde_status rms_norm(sonde_module *self, const sonde_values *in, sonde_values *out)

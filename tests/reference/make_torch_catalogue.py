@@ -139,3 +139,22 @@ convolution("conv2d_valid", nn.Conv2d(2, 3, 3, padding="valid", stride=2), 2, 2,
 convolution("conv1d_unbatched", nn.Conv1d(2, 3, 3, padding=1), 2, 6)
 convolution("conv2d_unbatched", nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect"), 2, 5, 4)
 convolution("conv_transpose2d_unbatched", nn.ConvTranspose2d(2, 3, 3, stride=2), 2, 4, 3)
+
+# ---- pooling and instance normalisation, of a batch and of one sample ------------------------------------------------
+
+for name, module, size in (
+        ("max1d_dilation", nn.MaxPool1d(3, stride=2, padding=1, dilation=2), (11,)),
+        ("max1d_ceil", nn.MaxPool1d(3, stride=3, padding=1, ceil_mode=True), (9,)),
+        ("max2d", nn.MaxPool2d((3, 2), stride=(2, 3), padding=(1, 0), dilation=(1, 2)), (7, 8)),
+        ("max2d_ceil", nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True), (6, 7)),
+        ("avg1d", nn.AvgPool1d(3, stride=2, padding=1), (8,)),
+        ("avg1d_ceil", nn.AvgPool1d(4, stride=3, padding=2, ceil_mode=True, count_include_pad=False), (9,)),
+        ("avg2d_ceil", nn.AvgPool2d((3, 2), stride=(2, 3), padding=(1, 1), ceil_mode=True), (6, 7)),
+        ("avg2d_exclude", nn.AvgPool2d(3, stride=2, padding=1, ceil_mode=True, count_include_pad=False), (6, 7)),
+        ("adaptive_max1d", nn.AdaptiveMaxPool1d(4), (7,)), ("adaptive_avg1d", nn.AdaptiveAvgPool1d(5), (7,)),
+        ("adaptive_max2d", nn.AdaptiveMaxPool2d((2, 3)), (5, 4)),
+        ("adaptive_avg2d", nn.AdaptiveAvgPool2d((3, 6)), (7, 4)),
+        ("instance1d", nn.InstanceNorm1d(3, affine=True), (6,)),
+        ("instance2d", nn.InstanceNorm2d(3, eps=0.1, affine=True), (4, 3))):
+    convolution(name, module, 2, 3, *size)
+    convolution(name + "_unbatched", module, 3, *size)

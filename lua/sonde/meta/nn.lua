@@ -199,7 +199,8 @@ function nn.Conv2d(in_channels, out_channels, kernel_size, opts) end
 ---@param opts? { stride?: integer|integer[], padding?: integer|integer[], output_padding?: integer|integer[], groups?: integer, bias?: boolean, dilation?: integer|integer[], dtype?: string }
 ---@return sonde.Module
 function nn.ConvTranspose2d(in_channels, out_channels, kernel_size, opts) end
----Pooling; stride is kernel_size if left out; padding, of at most half the kernel, is -inf.
+---Pooling of x [N, C, L] or [C, L], in two dimensions [N, C, H, W] or [C, H, W]; stride is kernel_size if left out;
+---padding, of at most half the kernel, is -inf.
 ---@param kernel_size integer
 ---@param opts? { stride?: integer, padding?: integer, dilation?: integer, ceil_mode?: boolean }
 ---@return sonde.Module
@@ -216,6 +217,13 @@ function nn.AvgPool1d(kernel_size, opts) end
 ---@param opts? { stride?: integer|integer[], padding?: integer|integer[], ceil_mode?: boolean, count_include_pad?: boolean }
 ---@return sonde.Module
 function nn.AvgPool2d(kernel_size, opts) end
+---Pooling to a given length: window o covers floor(o L/size) .. ceil((o+1) L/size) - 1.
+---@param output_size integer
+---@return sonde.Module
+function nn.AdaptiveAvgPool1d(output_size) end
+---@param output_size integer
+---@return sonde.Module
+function nn.AdaptiveMaxPool1d(output_size) end
 ---@param output_size integer|integer[]
 ---@return sonde.Module
 function nn.AdaptiveAvgPool2d(output_size) end
@@ -247,12 +255,12 @@ function nn.RMSNorm(normalized_shape, opts) end
 ---@param opts? { eps?: number, affine?: boolean, dtype?: string } 1e-5, true
 ---@return sonde.Module
 function nn.GroupNorm(num_groups, num_channels, opts) end
----Over each channel of each sample of x [N, C, L], in evaluation too.
+---Over each channel of each sample of x [N, C, L] or [C, L], in evaluation too.
 ---@param num_features integer
 ---@param opts? { eps?: number, affine?: boolean, dtype?: string } 1e-5, false
 ---@return sonde.Module
 function nn.InstanceNorm1d(num_features, opts) end
----The same of x [N, C, H, W].
+---The same of x [N, C, H, W] or [C, H, W].
 ---@param num_features integer
 ---@param opts? { eps?: number, affine?: boolean, dtype?: string }
 ---@return sonde.Module

@@ -1,4 +1,4 @@
---- Attention, transformer encoders and the options of convolutions against PyTorch, float64, 1e-10. The values are
+--- Attention, transformer encoders and the options of convolutions and pooling against PyTorch, float64, 1e-10. The values are
 --- those of torch_catalogue.h5, which make_torch_catalogue.py beside it wrote.
 local sonde = require "sonde"
 local reference = require "support.reference"
@@ -65,6 +65,25 @@ for _, mode in ipairs { "reflect", "replicate", "circular" } do
   cases["conv2d_" .. mode] = convolution(
     nn.Conv2d(2, 3, 3, { padding = { 2, 1 }, stride = { 1, 2 }, padding_mode = mode }))
   cases["conv2d_same_" .. mode] = convolution(nn.Conv2d(2, 2, { 2, 3 }, { padding = "same", padding_mode = mode }))
+end
+
+local pools = {
+  max1d_dilation = nn.MaxPool1d(3, { stride = 2, padding = 1, dilation = 2 }),
+  max1d_ceil = nn.MaxPool1d(3, { stride = 3, padding = 1, ceil_mode = true }),
+  max2d = nn.MaxPool2d({ 3, 2 }, { stride = { 2, 3 }, padding = { 1, 0 }, dilation = { 1, 2 } }),
+  max2d_ceil = nn.MaxPool2d(3, { stride = 2, padding = 1, ceil_mode = true }),
+  avg1d = nn.AvgPool1d(3, { stride = 2, padding = 1 }),
+  avg1d_ceil = nn.AvgPool1d(4, { stride = 3, padding = 2, ceil_mode = true, count_include_pad = false }),
+  avg2d_ceil = nn.AvgPool2d({ 3, 2 }, { stride = { 2, 3 }, padding = { 1, 1 }, ceil_mode = true }),
+  avg2d_exclude = nn.AvgPool2d(3, { stride = 2, padding = 1, ceil_mode = true, count_include_pad = false }),
+  adaptive_max1d = nn.AdaptiveMaxPool1d(4), adaptive_avg1d = nn.AdaptiveAvgPool1d(5),
+  adaptive_max2d = nn.AdaptiveMaxPool2d { 2, 3 }, adaptive_avg2d = nn.AdaptiveAvgPool2d { 3, 6 },
+  instance1d = nn.InstanceNorm1d(3, { affine = true }),
+  instance2d = nn.InstanceNorm2d(3, { eps = 0.1, affine = true }),
+}
+for name, m in pairs(pools) do
+  cases[name] = convolution(m)
+  cases[name .. "_unbatched"] = convolution(m)
 end
 
 describe("PyTorch's catalogue", function()
