@@ -65,6 +65,9 @@ add("a third of a layer dead", { data = zoo.images, steps = 200, net = changed(i
 add("AdamW with a strong decay", { data = blobs, optimizer = optimizer("AdamW", { lr = 1e-3, weight_decay = 0.5 }),
   net = net { depth = 3, inputs = 10, outputs = 4, init = inits.he } })
 
+add("tanh 6 at work above inputs of size ten", { data = blobs, steps = 400, quick = true,
+  net = net { depth = 6, width = 40, inputs = 10, outputs = 4, activation = nn.Tanh, init = inits.glorot } })
+
 -- ---- normalised, with skips, convolutions ------------------------------------------------------------------------
 add("batch-normalised relu 20, Adam", { quick = true, data = zoo.images, optimizer = adam(1e-3), steps = 80,
   net = images_net { depth = 20, init = inits.he, norm = nn.BatchNorm1d } })
@@ -176,5 +179,12 @@ add("weight normalisation", { data = zoo.images, lr = 0.05, net = function()
   for i = 1, 4 do nn.utils.parametrizations.weight_norm(network["h" .. i]) end
   return network
 end })
+
+add("one sample: a loss thrown up, then fitted", { data = function() return sine():subset(1) end, loss = mse,
+  batch_size = 1, lr = 0.01, steps = 200, net = net { depth = 2, inputs = 7, outputs = 1, init = inits.he } })
+add("forty steps, the loss down by two hundredths", { data = spirals, lr = 0.03, batch_size = 128, steps = 40,
+  net = net { depth = 2, width = 100, inputs = 2, outputs = 3, activation = nn.LeakyReLU, init = inits.glorot } })
+add("five steps of relu 6", { data = zoo.images, steps = 5, quick = true, net = images_net { depth = 6,
+  init = inits.he } })
 
 return cases

@@ -82,6 +82,17 @@ add("tanh 25 with dropout of 0.3, as PyTorch initialises it", vanishing,
   { quick = true, data = zoo.images, layers = "h1", lr = 0.01,
   steps = 60, net = images_net { depth = 25, activation = nn.Tanh, init = inits.default, dropout = 0.3 } })
 
+add("relu 25, narrow, as PyTorch initialises it, on spirals: half of its last units dead by chance", vanishing,
+  { data = spirals, layers = "h1", lr = 0.005, batch_size = 16, steps = 200, also = { "dead_units" }, seed = 3,
+    net = net { depth = 25, width = 16, inputs = 2, outputs = 3, init = inits.default } })
+add("softsign 45 above a layer that large inputs saturate", vanishing, { data = blobs, layers = "h10", steps = 150,
+  optimizer = optimizer("RMSprop", { lr = 3e-4 }), batch_size = 128, also = { "saturated_units" },
+  net = net { depth = 45, width = 40, inputs = 10, outputs = 4, activation = nn.Softsign, init = inits.lecun } })
+add("five steps of sigmoid 12 (0.236)", vanishing, { data = zoo.images, layers = "h1", steps = 5, quick = true,
+  since = { 1, 1 }, net = images_net { depth = 12, activation = nn.Sigmoid, init = inits.glorot } })
+add("one step of sigmoid 20 (0.236)", vanishing, { data = zoo.images, layers = "h1", steps = 1, since = { 1, 1 },
+  net = images_net { depth = 20, activation = nn.Sigmoid, init = inits.glorot } })
+
 -- ---- it explodes, or the numbers do ------------------------------------------------------------------------------
 local exploding, diverging = { "exploding_gradient" }, { "exploding_gradient", "numeric_overflow" }
 add("tanh 30, chaotic (1.37)", exploding, { data = zoo.images, layers = "h1", lr = 1e-5, steps = 60,
@@ -120,6 +131,12 @@ add("the learning rate jumps to 20 at step 150", exploding, { data = zoo.images,
   lr = 0.02, also = { "dead_units", "numeric_overflow" }, net = images_net { depth = 4, init = inits.he },
   during = once(150, function(_, opt) opt.param_groups[1].lr = 20 end) })
 
+add("residual 45 of elu without scale, slowly overcome by Adam", exploding, { data = zoo.images, layers = "h1",
+  optimizer = adam(1e-3), batch_size = 16, steps = 200,
+  net = images_net { depth = 45, width = 40, activation = nn.ELU, init = inits.lecun, skip = 1 } })
+add("three steps of a learning rate of 100", exploding, { data = sine, loss = mse, lr = 100, steps = 3,
+  since = { 2, 2 }, also = { "numeric_overflow" }, net = net { depth = 3, inputs = 7, outputs = 1, init = inits.he } })
+
 -- ---- numbers leave the range -------------------------------------------------------------------------------------
 local overflow = { "numeric_overflow" }
 add("the logarithm of a softmax that underflows at step 80", overflow,
@@ -136,6 +153,13 @@ add("the slope of a square root at zero, from step 50 on", overflow, { data = si
     local y = network(x)
     return step >= 50 and y + (y - y):sqrt() or y
   end })
+
+add("a loss that is NaN from the first step, with a finite gradient", overflow, { data = sine, lr = 0.01, steps = 40,
+  quick = true, loss = function(y, target) return (mse(y, target) - 1000):log() end,
+  net = net { depth = 2, inputs = 7, outputs = 1, init = inits.he } })
+add("targets of NaN", overflow, { data = sine, lr = 0.01, steps = 40, layers = "out",
+  loss = function(y, target) return mse(y, target * (0 / 0)) end,
+  net = net { depth = 2, inputs = 7, outputs = 1, init = inits.he } })
 
 -- ---- dead units --------------------------------------------------------------------------------------------------
 local dead = { "dead_units" }

@@ -124,7 +124,9 @@ function explain.numeric_overflow(finding)
   local group = finding.evidence.group
   local cause = ("a number became infinite or NaN %s%s"):format(places[group],
     finding.layers[1] and (", first at '%s'"):format(finding.layers[1]) or "")
-  if group:find("_grad", 1, true) and not finding.forward_measured then
+  if finding.evidence.origin then
+    cause = ("%s; the run traced it: %s"):format(cause, finding.evidence.origin)
+  elseif group:find("_grad", 1, true) and not finding.forward_measured then
     cause = cause .. " as the gradient meets it; it may have begun elsewhere: the forward pass was not measured"
   end
   if group == "/weight" and finding.since_step == 1 then return cause, { "kaiming_init" } end

@@ -57,6 +57,7 @@ local function loss_excess(self, row)
     if ratio and ratio > self.largest_step then self.largest_step = ratio end
   end
   local loss = row.metrics and row.metrics.loss
+  if row.fitted and loss <= (self.first_loss or loss) then return 0 end
   if not loss or loss ~= loss or loss <= 0 or row.fitted then return nil end
   if loss == math.huge then return self.first_loss and 300 end
   self.first_loss = self.first_loss or loss
@@ -99,7 +100,7 @@ function Growth:feed(row)
   self.loss:feed(row.step, thrown)
   if thrown and thrown < 300 and thrown > (self.most_loss or 0) then self.most_loss = thrown end
   if overflow then
-    overflow.step = row.step
+    overflow.step, overflow.origin = row.step, row.origin
     self.overflow = overflow
     -- What grew without end on the way here has exploded, however few rows that took.
     for _, latch in ipairs { self.loss, self.latch } do
@@ -131,7 +132,8 @@ function Growth:findings(share)
   if overflow.step then
     found[#found + 1] = { pathology = "numeric_overflow", layers = { overflow.layer }, since_step = overflow.step,
                           severity = 1.0, forward_measured = self.forward_measured,
-                          evidence = { group = "/" .. overflow.group, n_nonfinite = overflow.n_nonfinite } }
+                          evidence = { group = "/" .. overflow.group, n_nonfinite = overflow.n_nonfinite,
+                                       origin = overflow.origin } }
   end
   return found
 end

@@ -1,5 +1,6 @@
--- A condition with hysteresis: it begins when a measure was at or above `on` for `hold` rows in a row, and dates from
--- the first of them; it ends when the measure was below `off` for as many. A row without a measure changes nothing.
+-- A condition with hysteresis: it begins when a measure was at or above `on` in `hold` rows, between which another one
+-- may lie that was not below `off`, and dates from the first of them; it ends when the measure was below `off` in `hold`
+-- rows in a row. A row without a measure changes nothing.
 local Latch = { begun = 0 } -- begun: how often any condition began; who feeds many sees by it whether one did
 Latch.__index = Latch
 
@@ -10,9 +11,9 @@ function Latch.new(limits)
 end
 
 local function begin(self)
-  local from = self.rows - self.streak + 1
-  self.episodes[#self.episodes + 1] = { since = self.streak_from, row = from, held_before = self.active_rows }
-  self.active_rows = self.active_rows + self.streak
+  local row = self.streak_row
+  self.episodes[#self.episodes + 1] = { since = self.streak_from, row = row, held_before = self.active_rows }
+  self.active_rows = self.active_rows + self.rows - row + 1
   self.active, self.last_row, self.streak = true, self.rows, 0
   Latch.begun = Latch.begun + 1
 end
@@ -22,11 +23,9 @@ function Latch:feed(step, value)
   if value == nil or value ~= value then return false end
   self.rows = self.rows + 1
   if not self.active then
-    if value < self.on then
-      self.streak = 0
-      return false
-    end
-    if self.streak == 0 then self.streak_from = step end
+    if value < self.off or self.streak > 0 and self.rows - self.streak_row > self.hold then self.streak = 0 end
+    if value < self.on then return false end
+    if self.streak == 0 then self.streak_from, self.streak_row = step, self.rows end
     self.streak = self.streak + 1
     if self.streak < self.hold then return false end
     begin(self)

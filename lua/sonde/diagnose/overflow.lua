@@ -47,7 +47,8 @@ function Overflow:find(row)
       return { group = weight and "weight" or place[1], layer = weight or name, n_nonfinite = count }
     end
   end
-  -- A NaN in /metrics may be a number that was not logged: both must go at once, having been there.
+  if row.nonfinite_loss then return { group = "metrics", n_nonfinite = 1 } end
+  -- Else a NaN in /metrics may be a number that was not logged: both must go at once, having been there.
   local metrics = row.metrics
   if not metrics then return nil end
   local loss, norm = metrics.loss, metrics.grad_norm

@@ -74,6 +74,24 @@ local function open_group(file, name)
   return group
 end
 
+local codes = { nonfinite_loss = 1, nonfinite_origin = 7 } -- of those in run/events.lua
+
+-- What the run itself saw go wrong: step → { nonfinite_loss = true, origin = where the first such number was made }.
+local function events_of(file)
+  local steps, kinds = list_of(file, "/events/step") or {}, list_of(file, "/events/code") or {}
+  local texts, by_step = list_of(file, "/events/message") or {}, {}
+  for i, step in ipairs(steps) do
+    local here = by_step[step] or {}
+    if kinds[i] == codes.nonfinite_loss then
+      here.nonfinite_loss = true
+    elseif kinds[i] == codes.nonfinite_origin and type(texts[i]) == "string" then
+      here.origin = texts[i]:match "^where it began: (.+)"
+    end
+    by_step[step] = next(here) and here
+  end
+  return by_step
+end
+
 -- Which modules are element-wise activations: those with a slope.
 local function find_slopes(file, group)
   local info = group and is_dataset(file, "/activation/slope_rms")
@@ -121,8 +139,8 @@ local function thinned(steps, most, into)
   end
 end
 
--- Step numbers to look at, from all groups.
-local function chosen_steps(groups)
+-- Step numbers to look at, from all groups, and those with an event.
+local function chosen_steps(groups, events)
   local seen, steps, chosen, list = {}, {}, {}, {}
   for _, group in next, groups do
     for row = 1, group.n do
@@ -139,13 +157,13 @@ local function chosen_steps(groups)
     if group.n < #steps // 2 then thinned(table.move(group.steps, 1, group.n, 1, {}), most_rare, chosen) end
   end
   for _, step in ipairs(steps) do
-    if chosen[step] then list[#list + 1] = step end
+    if chosen[step] or events[step] then list[#list + 1] = step end
   end
   return list
 end
 
 -- The groups of a file that there are, and an iterator over its rows in the order of steps:
---   { step =, metrics = { loss = … }, activation_grad = { l2_norm = { … } }, … }
+--   { step =, nonfinite_loss =, origin =, metrics = { loss = … }, activation_grad = { l2_norm = { … } }, … }
 -- nil, message, code where the file cannot be read or is no run's file. FILE.part will do where there is no FILE.
 function source.open(path)
   local file, found, code = open.file(path)
@@ -155,9 +173,10 @@ function source.open(path)
     file:close()
     return nil, path .. " is not a run's file (its attribute 'format' is not 'sonde-history')", "EFORMAT"
   end
-  local groups, attributes = {}, {}
+  local groups, attributes, events = {}, {}, {}
   local ok, problem = pcall(function()
     for name in next, wanted.variables do groups[name] = open_group(file, name) end
+    events = events_of(file)
   end)
   if not ok then
     file:close()
@@ -165,12 +184,13 @@ function source.open(path)
   end
   find_slopes(file, groups.activation)
   for _, name in ipairs(file:attributes("/") or {}) do attributes[name] = file:attribute("/", name) end
-  local steps, at = chosen_steps(groups), 0
+  local steps, at = chosen_steps(groups, events), 0
   local function next_row()
     at = at + 1
     local step = steps[at]
     if not step then return nil end
-    local row = { step = step }
+    local seen = events[step] or {}
+    local row = { step = step, nonfinite_loss = seen.nonfinite_loss, origin = seen.origin }
     for name, group in next, groups do
       while group.next < group.n and group.steps[group.next] < step do group.next = group.next + 1 end
       if group.steps[group.next] == step then row[name] = values_of(file, group, group.next) end

@@ -27,14 +27,16 @@ end
 -- Judging costs more than listening to a row: where something began, and, for what ended or comes slowly, now and then.
 local function is_time(step) return step <= 20 or step % 10 == 0 end
 
--- At the end of a step: feeds its row and tells who listens.
-function Run:judge(step)
+-- At the end of a step: feeds its row and tells who listens. loss: nil where none was logged.
+function Run:judge(step, loss)
   if not self.listeners then return end
   if not self.live then
     self.live = Live.new(self.history)
     self.diagnosis, self.ill = diagnose.new(self.live.groups), {}
   end
-  local news = self.diagnosis:feed(self.live:row(step))
+  local row = self.live:row(step)
+  row.nonfinite_loss = loss ~= nil and loss - loss ~= 0
+  local news = self.diagnosis:feed(row)
   if not news and not is_time(step) then return end
   local ill = {}
   for _, finding in ipairs(self.diagnosis:findings()) do

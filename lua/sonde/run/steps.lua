@@ -140,7 +140,7 @@ function Run:end_step()
   if first and self.output then self.output:start(self) end
   self:report_nonfinite(step, loss, norm, seen)
   if self.output then self.output:check() end
-  self:judge(step)
+  self:judge(step, loss)
   self.progress:advance(step, loss)
 end
 

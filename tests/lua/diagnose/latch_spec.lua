@@ -24,8 +24,10 @@ describe("a latch", function()
   end
   local function new() return Latch.new { on = 1, off = 0.5, hold = 3 } end
 
-  it("begins after three rows in a row, and dates from the first", function()
+  it("begins after three rows with at most one between them above the lower limit, and dates from the first", function()
     assert.equal(2, feed(new(), { 0, 2, 2, 2, 2 }))
+    assert.equal(2, feed(new(), { 0.7, 2, 0.7, 2, 2, 0.7 }))
+    assert.is_nil(feed(new(), { 2, 0.7, 2, 0.7, 2, 0.7, 2 }))
     assert.is_nil(feed(new(), { 2, 2, 0, 2, 2, 0, 2, 2, 0 }))
   end)
 
