@@ -122,12 +122,15 @@ sonde_status sonde_probe_units_advance(probe_module *module, double *dead_frac, 
         sonde_free(module->last_alive);
         module->last_alive = last_alive;
         module->n_units = activation->units;
-        module->samples_seen = 0;
+        module->samples_seen = module->all_alive = 0;
         memset(last_alive, 0, (size_t)activation->units * sizeof *last_alive);
     }
     int64_t seen = module->samples_seen += activation->samples, n_idle = 0, n_dead = 0;
-    for (int64_t u = 0; u < module->n_units; u++) {
-        int64_t last = activation->alive[u] ? seen : module->last_alive[u];
+    const bool any_idle = memchr(activation->alive, 0, (size_t)module->n_units) != NULL;
+    if (!any_idle) module->all_alive = seen;
+    for (int64_t u = 0; any_idle && u < module->n_units; u++) {
+        int64_t before = module->last_alive[u] > module->all_alive ? module->last_alive[u] : module->all_alive;
+        int64_t last = activation->alive[u] ? seen : before;
         module->last_alive[u] = last;
         n_idle += last != seen;
         n_dead += seen - last >= DEAD_SAMPLES;

@@ -84,7 +84,8 @@ struct probe_module {
     probe_activation activation;   /* of the open step */
     /* over steps: when each unit was last alive, counted in measured samples */
     int64_t samples_seen, n_units;
-    int64_t *last_alive;           /* [n_units] */
+    int64_t all_alive;             /* when all of them last were, and … */
+    int64_t *last_alive;           /* [n_units] … each one, as far as that was later */
     char *path, *name;             /* within the network; along the axis */
     int64_t order;                 /* rank of the first call */
     sonde_handle *watch;           /* of forwards; in the first step also of what only has a place in the order */

@@ -156,6 +156,15 @@ static void dead_units_look_back(void)
     train(&l); /* the silent one has been so for 2000 samples */
     CHECK_NEAR(last(&l, "activation", "dead_frac", "2"), 0.3, 1e-6);
     CHECK(isnan(last(&l, "activation", "dead_frac", "h")));
+    for (int64_t u = 0; u < 10; u++) sonde_tensor_set(bias, &u, 1000); /* all come back */
+    train(&l);
+    CHECK(last(&l, "activation", "idle_frac", "2") == 0 && last(&l, "activation", "dead_frac", "2") == 0);
+    sonde_tensor_set(bias, (int64_t[]){4}, -1000);
+    for (int step = 1; step <= 8; step++) {
+        train(&l);
+        CHECK_NEAR(last(&l, "activation", "idle_frac", "2"), 0.1, 1e-6);
+        CHECK_NEAR(last(&l, "activation", "dead_frac", "2"), step < 8 ? 0 : 0.1, 1e-6);
+    }
     lab_free(&l);
 }
 
