@@ -1,8 +1,9 @@
 #include "autograd/rows.h"
 
 /* y = x Wᵀ + b. x·Wᵀ with W as it is stored is a slow form for small products: there a transposed copy of W, made once
- * per version of the weight, pays for itself. */
-enum { TRANSPOSE_UP_TO = 256 * 256, TRANSPOSE_ROWS = 16 };
+ * per version of the weight, pays for itself. For larger ones BLAS makes copies of its own: at 256 x 256 ours would be a
+ * tenth of the step. */
+enum { TRANSPOSE_UP_TO = 128 * 128, TRANSPOSE_ROWS = 16 };
 
 typedef struct sizes {
     int64_t rows, in, out;
