@@ -1,6 +1,6 @@
 -- A condition with hysteresis: it begins when a measure was at or above `on` in `hold` rows, between which another one
--- may lie that was not below `off`, and dates from the first of them; it ends when the measure was below `off` in `hold`
--- rows in a row. A row without a measure changes nothing.
+-- may lie that was not below `off`, and dates from the first of them; it ends when the measure was below `off` in
+-- `hold` rows in a row. A row without a measure changes nothing.
 local Latch = { begun = 0 } -- begun: how often any condition began; who feeds many sees by it whether one did
 Latch.__index = Latch
 
