@@ -58,7 +58,7 @@ static void clip(const backward *bw)
     const recurrent_run *run = &bw->run;
     if (run->args->clip == 0) return;
     sonde_moments moments;
-    sonde_moments_kernel(&moments, run->dtype, bw->dh, (size_t)(run->batch * run->hidden));
+    sonde_brief_moments_kernel(&moments, run->dtype, bw->dh, (size_t)(run->batch * run->hidden));
     const double norm = sonde_moments_l2(&moments);
     if (norm > run->args->clip && moments.n_nonfinite == 0)
         run->loops->scale(bw->dh, run->args->clip / norm, run->batch * run->hidden);

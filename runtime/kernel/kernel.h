@@ -82,6 +82,8 @@ typedef struct sonde_moments {
     double sum_sq, dev_sq; /* Σ x², Σ (x - mean)², times 1/scale² */
 } sonde_moments;
 void sonde_moments_kernel(sonde_moments *out, sonde_dtype dtype, const void *x, size_t n);
+/* The same bits, but no sum_abs and no n_positive: they are 0. A fifth cheaper. */
+void sonde_brief_moments_kernel(sonde_moments *out, sonde_dtype dtype, const void *x, size_t n);
 void sonde_moments_merge(sonde_moments *into, const sonde_moments *from);
 double sonde_moments_mean(const sonde_moments *m); /* NaN for n = 0, as are the next two */
 double sonde_moments_abs_mean(const sonde_moments *m);

@@ -7,9 +7,17 @@
 void sonde_moments_kernel(sonde_moments *out, sonde_dtype dtype, const void *x, size_t n)
 {
     if (dtype == SONDE_FLOAT32)
-        sonde_moments_f32(out, x, n);
+        sonde_moments_f32(out, x, n, false);
     else
-        sonde_moments_f64(out, x, n);
+        sonde_moments_f64(out, x, n, false);
+}
+
+void sonde_brief_moments_kernel(sonde_moments *out, sonde_dtype dtype, const void *x, size_t n)
+{
+    if (dtype == SONDE_FLOAT32)
+        sonde_moments_f32(out, x, n, true);
+    else
+        sonde_moments_f64(out, x, n, true);
 }
 
 bool sonde_finite_kernel(sonde_dtype dtype, const void *x, size_t n)
@@ -102,7 +110,7 @@ static double unit_of(double norm) { return ldexp(1, -ilogb(norm) < 1000 ? -ilog
 static double norm_of(sonde_dtype dtype, const void *x, size_t n)
 {
     sonde_moments moments;
-    sonde_moments_kernel(&moments, dtype, x, n);
+    sonde_brief_moments_kernel(&moments, dtype, x, n);
     return sonde_moments_l2(&moments);
 }
 

@@ -122,7 +122,7 @@ sonde_status sonde_clip_grad_norm_per_parameter_(int n, sonde_tensor *const *par
 
 static double l2(sonde_moments *moments, sonde_dtype dtype, const void *data, size_t n)
 {
-    sonde_moments_kernel(moments, dtype, data, n);
+    sonde_brief_moments_kernel(moments, dtype, data, n);
     return sonde_moments_l2(moments);
 }
 

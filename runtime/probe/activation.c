@@ -80,7 +80,7 @@ sonde_status sonde_probe_activation_measure(probe_activation *out, sonde_probe *
     const void *data = sonde_probe_elements(output, &temporary);
     if (!data) return SONDE_ENOMEM;
     size_t n = (size_t)sonde_tensor_numel(output);
-    sonde_moments_kernel(&out->moments, output->dtype, data, n);
+    sonde_brief_moments_kernel(&out->moments, output->dtype, data, n);
     sonde_status status = SONDE_OK;
     if (n > 0) {
         out->samples = layout_of(output).samples;

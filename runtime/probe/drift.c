@@ -91,7 +91,7 @@ void sonde_probe_drift_weights(probe_parameter *parameter, const sonde_tensor *w
     sonde_status status = x ? SONDE_OK : SONDE_ENOMEM;
     if (x && begins) {
         sonde_moments moments;
-        sonde_moments_kernel(&moments, w->dtype, x, n);
+        sonde_brief_moments_kernel(&moments, w->dtype, x, n);
         parameter->initial_norm = sonde_moments_l2(&moments);
         status = keep(&parameter->initial, w->dtype, x, n);
         network->n_initial += status == SONDE_OK;

@@ -125,7 +125,7 @@ static sonde_status measure_norm(probe_effective *slot, const sonde_tensor *w)
     sonde_moments moments;
     const void *data = sonde_probe_elements(w, &temporary);
     if (!data) return SONDE_ENOMEM;
-    sonde_moments_kernel(&moments, w->dtype, data, (size_t)sonde_tensor_numel(w));
+    sonde_brief_moments_kernel(&moments, w->dtype, data, (size_t)sonde_tensor_numel(w));
     slot->l2_norm = sonde_moments_l2(&moments);
     slot->has_norm = true;
     sonde_tensor_release(temporary);

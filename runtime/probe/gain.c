@@ -28,7 +28,7 @@ static double norm_of(const sonde_tensor *gradient)
     sonde_moments moments;
     const void *data = sonde_probe_elements(gradient, &temporary);
     if (!data) return (double)NAN;
-    sonde_moments_kernel(&moments, gradient->dtype, data, (size_t)sonde_tensor_numel(gradient));
+    sonde_brief_moments_kernel(&moments, gradient->dtype, data, (size_t)sonde_tensor_numel(gradient));
     sonde_tensor_release(temporary);
     return sonde_moments_l2(&moments);
 }

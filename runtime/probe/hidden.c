@@ -86,7 +86,7 @@ static sonde_status take_norm(probe_hidden *slot, const sonde_hidden_grad *gradi
 {
     SONDE_TRY(lengthen(slot, gradient->steps));
     sonde_moments moments;
-    sonde_moments_kernel(&moments, gradient->dtype, gradient->data, (size_t)(gradient->batch * gradient->hidden));
+    sonde_brief_moments_kernel(&moments, gradient->dtype, gradient->data, (size_t)(gradient->batch * gradient->hidden));
     double *norm = &slot->norms[gradient->cell][gradient->time];
     *norm = *norm == 0 ? sonde_moments_l2(&moments) : hypot(*norm, sonde_moments_l2(&moments));
     return SONDE_OK;

@@ -29,7 +29,7 @@ static void draw_row(probe_memory *memory, void *row, int64_t hidden)
 {
     sonde_moments moments;
     sonde_stream_fill_normal(&memory->stream, memory->dtype, row, (size_t)hidden, 0, 1);
-    sonde_moments_kernel(&moments, memory->dtype, row, (size_t)hidden);
+    sonde_brief_moments_kernel(&moments, memory->dtype, row, (size_t)hidden);
     const double norm = sonde_moments_l2(&moments);
     for (int64_t i = 0; i < hidden; i++) {
         if (memory->dtype == SONDE_FLOAT32) ((float *)row)[i] = (float)((double)((float *)row)[i] / norm);
@@ -90,7 +90,7 @@ static sonde_status step_shown(void *context, const sonde_hidden_grad *at)
         if (at->time >= length) continue;
         const int64_t k = slot->reverse ? at->time : length - 1 - at->time;
         sonde_moments moments;
-        sonde_moments_kernel(&moments, at->dtype, (const char *)at->data + b * at->hidden * size,
+        sonde_brief_moments_kernel(&moments, at->dtype, (const char *)at->data + b * at->hidden * size,
                              (size_t)(rows * at->hidden));
         memory->norms[at->cell][k] = hypot(memory->norms[at->cell][k], sonde_moments_l2(&moments));
         if (!at->cell) memory->samples[k] += rows;

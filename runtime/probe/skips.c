@@ -87,7 +87,7 @@ void sonde_probe_skip_settle(probe_skip *slot)
 {
     if (slot->held_forward == 0) return;
     sonde_moments moments;
-    sonde_moments_kernel(&moments, slot->held_dtype, slot->held, slot->n_held);
+    sonde_brief_moments_kernel(&moments, slot->held_dtype, slot->held, slot->n_held);
     add_norm(slot, slot->held_way, sonde_moments_l2(&moments));
     slot->held_forward = 0;
 }

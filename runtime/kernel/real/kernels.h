@@ -14,7 +14,7 @@
                                             const real *v, size_t n, bool add);                                        \
     void sonde_activation_slope_##suffix(const sonde_activation *activation, real *slope, const real *v, size_t n);    \
     bool sonde_finite_##suffix(const real *x, size_t n);                                                               \
-    void sonde_moments_##suffix(sonde_moments *out, const real *x, size_t n);                                          \
+    void sonde_moments_##suffix(sonde_moments *out, const real *x, size_t n, bool brief);                              \
     void sonde_histogram_##suffix(sonde_histogram *out, const real *x, size_t n);                                      \
     void sonde_slopes_##suffix(sonde_slopes *out, uint8_t *alive, const sonde_activation *activation, const real *x,   \
                                const real *y, int64_t rows, int64_t units, int64_t inner);                             \

@@ -70,19 +70,20 @@ static inline void count_signs(marks *m, const vec *v)
 #endif
 }
 
-static inline void add_vector(sums *to, marks *m, const real *x)
+static inline void add_vector(sums *to, marks *m, const real *x, bool brief)
 {
     vec v = load(x);
     vecbits abs_bits = (vecbits)v & ABS_MASK;
     to->sum += v;
-    to->sum_abs += (vec)abs_bits;
     add_product(&to->sum_sq, &v, &v);
     keep_extremes(&m->high, &m->low, &abs_bits);
+    if (brief) return;
+    to->sum_abs += (vec)abs_bits;
     count_signs(m, &v);
 }
 
 /* Vectors take turns in two accumulators: one addition need not wait for the other. */
-static void run_pass(pass *out, const real *x, int vectors)
+static inline __attribute__((always_inline)) void run_pass(pass *out, const real *x, int vectors, bool brief)
 {
     wide sum = {0}, sum_abs = {0}, sum_sq = {0};
     marks m = {.low = (vecbits){0} + ABS_MASK};
@@ -90,10 +91,10 @@ static void run_pass(pass *out, const real *x, int vectors)
         int end = vectors - done < 2 * RUN ? vectors : done + 2 * RUN;
         sums even = {.sum = {0}}, odd = {.sum = {0}};
         for (; done + 2 <= end; done += 2) {
-            add_vector(&even, &m, x + done * LANES);
-            add_vector(&odd, &m, x + (done + 1) * LANES);
+            add_vector(&even, &m, x + done * LANES, brief);
+            add_vector(&odd, &m, x + (done + 1) * LANES, brief);
         }
-        if (done < end) add_vector(&even, &m, x + done++ * LANES);
+        if (done < end) add_vector(&even, &m, x + done++ * LANES, brief);
         even.sum += odd.sum;
         even.sum_abs += odd.sum_abs;
         even.sum_sq += odd.sum_sq;
@@ -173,11 +174,12 @@ static double value_of(bits b)
 }
 
 /* x has n <= CHUNK elements, and zeros after them to the end of the vector. */
-static void chunk_moments(sonde_moments *out, const real *x, size_t n)
+static void chunk_moments(sonde_moments *out, const real *x, size_t n, bool brief)
 {
     int vectors = (int)((n + LANES - 1) / LANES);
     pass p;
-    run_pass(&p, x, vectors);
+    if (brief) run_pass(&p, x, vectors, true);
+    else run_pass(&p, x, vectors, false);
     *out = (sonde_moments){.n = n, .scale = 1, .abs_max = value_of(p.abs_max), .n_positive = n - p.n_signed};
     if (p.abs_min < NORMAL_BITS || p.abs_max >= INFINITY_BITS) count_specials(out, x, n);
     bool fast = p.abs_max == 0 || (out->abs_max >= FAST_LOW && out->abs_max <= FAST_HIGH);
@@ -199,21 +201,24 @@ static void chunk_moments(sonde_moments *out, const real *x, size_t n)
     if (p.abs_max != 0 && !(out->dev_sq > 0.1 * p.sum_sq)) /* more than a digit lost */
         run_second_pass(out, x, n, inverse, mean);
     if (out->dev_sq < 0) out->dev_sq = 0;
+    if (!brief) return;
+    out->sum_abs = 0;
+    out->n_positive = 0;
 }
 
-void REAL_NAME(sonde_moments)(sonde_moments *out, const real *x, size_t n)
+void REAL_NAME(sonde_moments)(sonde_moments *out, const real *x, size_t n, bool brief)
 {
     *out = (sonde_moments){0};
     for (size_t done = 0; done < n; done += CHUNK) {
         size_t count = n - done < CHUNK ? n - done : CHUNK;
         sonde_moments part;
         if (count % LANES == 0) {
-            chunk_moments(&part, x + done, count);
+            chunk_moments(&part, x + done, count, brief);
         } else {
             real padded[CHUNK];
             memcpy(padded, x + done, count * sizeof *x);
             memset(padded + count, 0, (LANES - count % LANES) * sizeof *x);
-            chunk_moments(&part, padded, count);
+            chunk_moments(&part, padded, count, brief);
         }
         sonde_moments_merge(out, &part);
     }
