@@ -71,29 +71,29 @@ static real direct(double *sums, const real *row, int64_t columns, int64_t *n_di
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 
 /* Lane r of the result is the sum over the lanes of rows[r]: pairs are added half by half, a level of the tree for each
- * bit of r. Uses up `rows`. */
+ * bit of r. The first operand of every sum only selects, which is cheaper than to move. Uses up `rows`. */
 static inline vec sums_of_rows(vec *rows)
 {
 #if SONDE_REAL == 32
     for (int r = 0; r < 16; r += 2)
-        rows[r / 2] = SHUFFLE(rows[r], rows[r + 1], 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30) +
-                      SHUFFLE(rows[r], rows[r + 1], 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
+        rows[r / 2] = SHUFFLE(rows[r], rows[r + 1], 0, 17, 2, 19, 4, 21, 6, 23, 8, 25, 10, 27, 12, 29, 14, 31) +
+                      SHUFFLE(rows[r], rows[r + 1], 1, 16, 3, 18, 5, 20, 7, 22, 9, 24, 11, 26, 13, 28, 15, 30);
     for (int r = 0; r < 8; r += 2)
-        rows[r / 2] = SHUFFLE(rows[r], rows[r + 1], 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
-                      SHUFFLE(rows[r], rows[r + 1], 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+        rows[r / 2] = SHUFFLE(rows[r], rows[r + 1], 0, 1, 18, 19, 4, 5, 22, 23, 8, 9, 26, 27, 12, 13, 30, 31) +
+                      SHUFFLE(rows[r], rows[r + 1], 2, 3, 16, 17, 6, 7, 20, 21, 10, 11, 24, 25, 14, 15, 28, 29);
     for (int r = 0; r < 4; r += 2)
-        rows[r / 2] = SHUFFLE(rows[r], rows[r + 1], 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27) +
-                      SHUFFLE(rows[r], rows[r + 1], 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
-    return SHUFFLE(rows[0], rows[1], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
-           SHUFFLE(rows[0], rows[1], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+        rows[r / 2] = SHUFFLE(rows[r], rows[r + 1], 0, 1, 2, 3, 20, 21, 22, 23, 8, 9, 10, 11, 28, 29, 30, 31) +
+                      SHUFFLE(rows[r], rows[r + 1], 4, 5, 6, 7, 16, 17, 18, 19, 12, 13, 14, 15, 24, 25, 26, 27);
+    return SHUFFLE(rows[0], rows[1], 0, 1, 2, 3, 4, 5, 6, 7, 24, 25, 26, 27, 28, 29, 30, 31) +
+           SHUFFLE(rows[0], rows[1], 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23);
 #else
     for (int r = 0; r < 8; r += 2)
-        rows[r / 2] = SHUFFLE(rows[r], rows[r + 1], 0, 8, 2, 10, 4, 12, 6, 14) +
-                      SHUFFLE(rows[r], rows[r + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+        rows[r / 2] = SHUFFLE(rows[r], rows[r + 1], 0, 9, 2, 11, 4, 13, 6, 15) +
+                      SHUFFLE(rows[r], rows[r + 1], 1, 8, 3, 10, 5, 12, 7, 14);
     for (int r = 0; r < 4; r += 2)
-        rows[r / 2] = SHUFFLE(rows[r], rows[r + 1], 0, 1, 8, 9, 4, 5, 12, 13) +
-                      SHUFFLE(rows[r], rows[r + 1], 2, 3, 10, 11, 6, 7, 14, 15);
-    return SHUFFLE(rows[0], rows[1], 0, 1, 2, 3, 8, 9, 10, 11) + SHUFFLE(rows[0], rows[1], 4, 5, 6, 7, 12, 13, 14, 15);
+        rows[r / 2] = SHUFFLE(rows[r], rows[r + 1], 0, 1, 10, 11, 4, 5, 14, 15) +
+                      SHUFFLE(rows[r], rows[r + 1], 2, 3, 8, 9, 6, 7, 12, 13);
+    return SHUFFLE(rows[0], rows[1], 0, 1, 2, 3, 12, 13, 14, 15) + SHUFFLE(rows[0], rows[1], 4, 5, 6, 7, 8, 9, 10, 11);
 #endif
 }
 
