@@ -32,13 +32,15 @@ local function root_of_squares(numbers)
   return sum and sum ^ 0.5
 end
 
--- L2 norm of the gradients of this step before clipping, as clipping or the probes know it; nil if they do not.
-function Run:observed_grad_norm()
+-- L2 norm of the gradients of this step before clipping, as clipping knows it; nil if it does not.
+function Run:clipped_norm()
   local totals = {}
   for _, clip in ipairs(self.clips) do totals[#totals + 1] = clip.total end
   if totals[1] and #totals >= #self.optimizers then return root_of_squares(totals) end
-  return self.measure and self.measure:grad_norm()
 end
+
+-- The same as the probes know it.
+function Run:probed_norm() return self.measure and self.measure:grad_norm() end
 
 -- All parameters of an optimiser, kept until it gets another group.
 local function all_parameters(cache, optimizer)
@@ -61,7 +63,7 @@ end
 function Run:before_optimizer_step(optimizer)
   if self.first_backward then self.first_backward() end
   if next(self.order.optimizers) then self.order:update(optimizer, self:registered_nets()) end
-  local norm = self:observed_grad_norm()
+  local norm = self:clipped_norm() or self:probed_norm()
   if norm then
     self.norms = { norm } -- kept, for a step that is left out clears the gradients
   else
@@ -122,12 +124,13 @@ end
 -- Ends the step: writes the open row and what the probes measured.
 function Run:end_step()
   local step, open, optimizer = self.step + 1, self.rows.open, self.optimizers[1]
-  local loss, norm = open.loss, self:observed_grad_norm() or root_of_squares(self.norms)
+  local loss, probed = open.loss, self:probed_norm()
+  local norm = self:clipped_norm() or probed or root_of_squares(self.norms)
   local known = { lr = optimizer and optimizer:get(1, "lr"), grad_norm = norm, clip_coef = smallest_coef(self.clips) }
   for name, value in next, known do
     if open[name] == nil then open[name] = value end
   end
-  local seconds, seen = self:seconds(), self.measure and self.measure:grad_norm() ~= nil
+  local seconds = self:seconds()
   local first = not self.rows.columns
   if first then self.rows:declare() end
   self.rows:write(step, seconds, self.epoch, self.output)
@@ -138,7 +141,7 @@ function Run:end_step()
   self.costs:end_step(step, seconds, self.measure and self.measure:costs() or {}, self.measures:costs())
   if not self.first_gradients then self:keep_first_gradients() end
   if first and self.output then self.output:start(self) end
-  self:report_nonfinite(step, loss, norm, seen)
+  self:report_nonfinite(step, loss, norm, probed ~= nil)
   if self.output then self.output:check() end
   self:judge(step, loss)
   self.progress:advance(step, loss)
