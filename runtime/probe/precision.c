@@ -20,21 +20,22 @@ static const format formats[PRECISION_COUNT] = {
     [PRECISION_FLOAT8_E5M2] = {-16, 57344},
 };
 
-/* below[b]: how many of the elements lie in bins before b. */
-static void sum_up(uint64_t *below, const sonde_histogram *h)
+/* How many of the elements lie in bins before this one. */
+static double count_before(const sonde_histogram *h, int bin)
 {
-    below[0] = 0;
-    for (int b = 0; b < SONDE_BINADE_COUNT; b++) below[b + 1] = below[b] + h->counts[b];
+    uint64_t n = 0;
+    for (int b = 0; b < bin; b++) n += h->counts[b];
+    return (double)n;
 }
 
 /* How many elements are not 0 and at most 2^exponent in size; NaN where that cuts through an end bin, which tells no
  * more of what it holds (float64 alone reaches there). */
-static double count_up_to(const sonde_histogram *h, const uint64_t *below, int exponent)
+static double count_up_to(const sonde_histogram *h, int exponent)
 {
     const int bin = exponent - SONDE_BINADE_LOW, last = SONDE_BINADE_COUNT - 1;
     if (bin <= 0) return h->counts[0] ? (double)NAN : 0;
-    if (bin < last) return (double)(below[bin] + (h->n_powers > 0 ? h->powers[bin] : 0));
-    return h->counts[last] ? (double)NAN : (double)below[last];
+    if (bin < last) return count_before(h, bin) + (h->n_powers > 0 ? h->powers[bin] : 0);
+    return h->counts[last] ? (double)NAN : count_before(h, last);
 }
 
 /* Exponent of the largest power of two that, times abs_max, is at most `largest`. */
@@ -48,15 +49,13 @@ static int scale_of(double largest, double abs_max, int most)
 
 void sonde_probe_underflows(probe_underflow *out, const sonde_histogram *h, sonde_dtype dtype)
 {
-    uint64_t below[SONDE_BINADE_COUNT + 1];
-    sum_up(below, h);
-    const double n = (double)below[SONDE_BINADE_COUNT];
+    const double n = count_before(h, SONDE_BINADE_COUNT);
     for (int k = 0; k < PRECISION_COUNT; k++) {
         const int tie = formats[k].smallest - 1;
         out[k] = (probe_underflow){(double)NAN, (double)NAN, (double)NAN};
         if (n == 0) continue;
         const int scale = scale_of(formats[k].largest, h->abs_max, dtype == SONDE_FLOAT64 ? 1023 : 127);
-        out[k] = (probe_underflow){.share = count_up_to(h, below, tie) / n, .scale = ldexp(1, scale),
-                                   .share_scaled = count_up_to(h, below, tie - scale) / n};
+        out[k] = (probe_underflow){.share = count_up_to(h, tie) / n, .scale = ldexp(1, scale),
+                                   .share_scaled = count_up_to(h, tie - scale) / n};
     }
 }
