@@ -154,7 +154,8 @@ describe("pooling", function()
     expect.values({ { { { 8.5 } } } }, nn.AdaptiveAvgPool2d(1)(square))
     expect.values({ { { { 8 }, { 16 } } } }, nn.AdaptiveMaxPool2d { 2, 1 }(square))
     expect.values({ { { 8 }, { 16 } } }, nn.AdaptiveMaxPool2d { 2, 1 }(square[1]))
-    expect.values({ { { 8 / 3, 11 / 3, 3 } } }, nn.AdaptiveAvgPool1d(3)(x):add(sonde.tensor { { { -1 / 3, 0, -1 / 2 } } }))
+    expect.values({ { { 8 / 3, 11 / 3, 3 } } },
+      nn.AdaptiveAvgPool1d(3)(x):add(sonde.tensor { { { -1 / 3, 0, -1 / 2 } } }))
     assert.equal("AdaptiveMaxPool1d(output_size=3)", tostring(nn.AdaptiveMaxPool1d(3)))
     assert.is_true(nn.MaxPool1d(2)(sonde.tensor { { { 1, 0 / 0 } } }):ne(0):item() == 1)
     assert.equal("MaxPool2d(kernel_size={2, 2}, stride={2, 2}, padding={0, 0}, dilation={1, 1})",
@@ -186,10 +187,12 @@ describe("pooling", function()
     expect.error("'kernel_size' to nn.AvgPool2d", function() nn.AvgPool2d() end)
     expect.error("expected at least 1, got 0", function() nn.MaxPool1d(0) end)
     expect.error("expected at least 1, got -1", function() nn.AdaptiveAvgPool2d(-1) end)
-    expect.error("AvgPool1d: expected an input [N, C, L] or [C, L], got [3]", function() nn.AvgPool1d(2)(sonde.ones(3)) end)
+    expect.error("AvgPool1d: expected an input [N, C, L] or [C, L], got [3]",
+      function() nn.AvgPool1d(2)(sonde.ones(3)) end)
     expect.error("AdaptiveMaxPool2d: adaptive_max_pool2d: expected an input [N, C, H, W] or [C, H, W], got [5, 5]",
       function() nn.AdaptiveMaxPool2d(1)(sonde.ones(5, 5)) end)
-    expect.error("bad argument 'output_size' to nn.AdaptiveAvgPool1d: expected a number or a list of 1, got a list of 2",
+    expect.error(
+      "bad argument 'output_size' to nn.AdaptiveAvgPool1d: expected a number or a list of 1, got a list of 2",
       function() nn.AdaptiveAvgPool1d { 1, 2 } end)
     expect.error("a window of 3 does not fit into the padded input of 2",
       function() nn.MaxPool2d(3)(sonde.ones(1, 1, 2, 2)) end)

@@ -1,5 +1,5 @@
---- Attention, transformer encoders and the options of convolutions and pooling against PyTorch, float64, 1e-10. The values are
---- those of torch_catalogue.h5, which make_torch_catalogue.py beside it wrote.
+--- Attention, transformer encoders and the options of convolutions and pooling against PyTorch, float64, 1e-10. The
+--- values are those of torch_catalogue.h5, which make_torch_catalogue.py beside it wrote.
 local sonde = require "sonde"
 local reference = require "support.reference"
 local nn = sonde.nn
