@@ -185,6 +185,10 @@ add("relu dead from step 200 on, measured every tenth step", dead,
   probe = { every = 10 }, net = net { depth = 3, inputs = 10, outputs = 4, init = inits.he },
   during = once(200, function(network) network.h2.bias:fill_(-1000) end) })
 
+add("relu dead thirty steps before the end: too few samples for dead_frac", dead, { data = zoo.images, only = { "a3" },
+  at = 290, steps = 320, lr = 0.02, net = images_net { depth = 4, init = inits.he },
+  during = once(290, function(network) network.h3.bias:fill_(-1000) end) })
+
 -- ---- saturation --------------------------------------------------------------------------------------------------
 local saturated = { "saturated_units" }
 add("tanh 2, ten times too large", saturated, { data = blobs, layers = "a2", lr = 1e-3, also = exploding,

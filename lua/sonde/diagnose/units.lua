@@ -17,7 +17,7 @@ function Units.new(groups, thresholds)
     names = names, limits = thresholds, first_slope = {}, last = {}, idle_since = {},
     dead = latches(names, thresholds.dead_share, thresholds.hold),
     dead_at_work = latches(names, thresholds.dead_at_work, thresholds.hold), began_dead = {},
-    idle = latches(names, 0.9, thresholds.hold),
+    idle = latches(names, 0.9, thresholds.hold), all_idle = latches(names, 1, thresholds.hold),
     saturated = latches(names, thresholds.saturated_share, thresholds.hold),
     at_work = latches(names, thresholds.saturated_at_work, thresholds.hold), first_share = {},
     flat = latches(names, 1, thresholds.hold), blind = latches(names, 1, thresholds.hold),
@@ -49,6 +49,7 @@ local function feed_dead(self, i, step, dead, idle, before)
   self.dead_at_work[i]:feed(step, dead)
   if self.began_dead[i] == nil and known(dead) then self.began_dead[i] = dead >= self.limits.dead_share end
   self.idle[i]:feed(step, idle)
+  self.all_idle[i]:feed(step, idle)
 end
 
 -- Far from where it started and from its steepest part: 1 at the limit of either, more beyond both. A layer that is so
@@ -112,9 +113,12 @@ function Units:findings(share, stalled, learnt)
     local since = verdict((stalled or self.began_dead[i]) and self.dead[i] or self.dead_at_work[i])
     -- Too few samples in the whole run: then no unit of the batches may have moved.
     if not since and self.dead[i].rows == 0 then return verdict(self.idle[i]) end
+    -- A whole layer without a slope in the last batches is dead before 2000 samples have said so.
+    if not since and self.all_idle[i].active then return self.all_idle[i]:since() end
     return since and math.min(since, self.idle_since[i] or since)
   end, function(i)
     local last = self.last[i]
+    if self.all_idle[i].active then return 1 end
     return known(last.dead) and last.dead or known(last.idle) and last.idle or 1
   end)
   local saturated = collect(self, "saturated_units", function(i)
