@@ -120,8 +120,11 @@ local places = { ["/activation"] = "in the forward pass", ["/activation_grad"] =
                  ["/weight_grad"] = "in a weight's gradient", ["/metrics"] = "in the loss",
                  ["/weight"] = "in a weight before the step, where an update or the recipe put it" }
 
+-- Operators without a finite value or slope somewhere among ordinary numbers: there no smaller step helps.
+local bounded = { log = true, sqrt = true, div = true, pow = true }
+
 function explain.numeric_overflow(finding)
-  local group = finding.evidence.group
+  local group, origin = finding.evidence.group, finding.evidence.origin or ""
   local cause = ("a number became infinite or NaN %s%s"):format(places[group],
     finding.layers[1] and (", first at '%s'"):format(finding.layers[1]) or "")
   if finding.evidence.origin then
@@ -130,6 +133,8 @@ function explain.numeric_overflow(finding)
     cause = cause .. " as the gradient meets it; it may have begun elsewhere: the forward pass was not measured"
   end
   if group == "/weight" and finding.since_step == 1 then return cause, { "kaiming_init" } end
+  if origin:find("the data, or a constant", 1, true) then return cause, { "clean_data" } end
+  if bounded[origin:match "'([%w_]+)'"] then return cause, { "stable_loss", "lower_lr" } end
   return cause, { "lower_lr", "clip_norm", "kaiming_init" }
 end
 

@@ -38,6 +38,8 @@ local cures = {
   ["lstm+forget_bias"] = "an LSTM whose forget gates start open", gru = "a GRU in its place",
   forget_bias = "forget gates that start open", orthogonal_init = "orthogonal recurrent weights",
   chrono_init = "gates set for the length of the sequence", smaller_recurrent_weights = "a smaller spectral radius",
+  clean_data = "samples without NaN and infinities",
+  stable_loss = "a loss that takes logits; logarithms, roots and quotients kept away from zero",
   adam = "Adam: steps that do not depend on the gradient's size",
 }
 

@@ -406,3 +406,29 @@ describe("units and updates", function()
     assert.same({}, findings(weights, still_one(function(step) return step == 1 and 0 or 1 end)))
   end)
 end)
+
+describe("a loss that is not finite, with gradients that are", function()
+  it("is an overflow, and its cures fit the operator that made it", function()
+    local function finding(origin)
+      local diagnosis = require "sonde.diagnose".new {}
+      diagnosis:feed { step = 1, metrics = { loss = 0 / 0, grad_norm = 1.0 }, nonfinite_loss = true, origin = origin }
+      local found = diagnosis:findings(true)
+      assert.equal(1, #found)
+      assert.equal("numeric_overflow", found[1].pathology)
+      assert.equal(1, found[1].since_step)
+      return found[1]
+    end
+    local traced = finding "the operator 'log' made it in the forward pass, reading numbers from -1 to 2"
+    assert.same({ "stable_loss", "lower_lr" }, traced.cures)
+    assert.matches("the operator 'log' made it", traced.cause, 1, true)
+    local read = finding "the operator 'linear' read it: the data, or a constant, held it already"
+    assert.same({ "clean_data" }, read.cures)
+    assert.same("lower_lr", finding(nil).cures[1])
+  end)
+
+  it("is none where no loss was logged", function()
+    local diagnosis = require "sonde.diagnose".new {}
+    for step = 1, 5 do diagnosis:feed { step = step, metrics = { loss = 0 / 0, grad_norm = 1.0 } } end
+    assert.same({}, diagnosis:findings(true))
+  end)
+end)
