@@ -245,6 +245,84 @@ static int layers(lua_State *L)
     return 1;
 }
 
+/* ---- the recipe's own ------------------------------------------------------------------------------------ */
+
+/* p:add_column(group, name, long_name): its number, for the four below */
+static int add_column(lua_State *L)
+{
+    sonde_probe_group group;
+    int column;
+    if (!sonde_probe_group_parse(luaL_checkstring(L, 2), &group)) return luaL_argerror(L, 2, "an unknown group");
+    sonde_bind_check(L, sonde_probe_add_column(check_probe(L, 1), group, luaL_checkstring(L, 3), luaL_checkstring(L, 4),
+                                               &column));
+    lua_pushinteger(L, column);
+    return 1;
+}
+
+/* p:select(column, module): how many probes of the group are its */
+static int select_module(lua_State *L)
+{
+    lua_pushinteger(L, sonde_probe_select(check_probe(L, 1), (int)luaL_checkinteger(L, 2), sonde_bind_check_module(L, 3)));
+    return 1;
+}
+
+/* p:column_due(column, flag): is it to be filled in the open step? */
+static int column_due(lua_State *L)
+{
+    sonde_probe_column_due(check_probe(L, 1), (int)luaL_checkinteger(L, 2), lua_toboolean(L, 3));
+    return 0;
+}
+
+/* Appends to the list on top of the stack. */
+static sonde_status add_sight(void *context, const sonde_probe_sight *sight)
+{
+    lua_State *L = context;
+    lua_createtable(L, sight->n, 6);
+    lua_pushinteger(L, sight->place);
+    lua_setfield(L, -2, "place");
+    lua_pushstring(L, sight->name);
+    lua_setfield(L, -2, "probe");
+    lua_pushstring(L, sight->layer);
+    lua_setfield(L, -2, "layer");
+    lua_pushstring(L, sight->role);
+    lua_setfield(L, -2, "role");
+    sonde_bind_push(L, &sonde_bind_kind_module, sight->module);
+    lua_setfield(L, -2, "module");
+    sonde_bind_push_tensor(L, sight->parameter);
+    lua_setfield(L, -2, "parameter");
+    for (int i = 0; i < sight->n; i++) {
+        sonde_bind_push_tensor(L, sight->tensors[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    return SONDE_OK;
+}
+
+/* p:look(column): { { tensor, …; place =, probe =, layer =, role =, module =, parameter = or nil }, … } */
+static int look(lua_State *L)
+{
+    sonde_probe *probe = check_probe(L, 1);
+    const int column = (int)luaL_checkinteger(L, 2);
+    lua_newtable(L);
+    sonde_bind_check(L, sonde_probe_look(probe, column, add_sight, L));
+    return 1;
+}
+
+/* p:put(column, place, value) */
+static int put(lua_State *L)
+{
+    sonde_probe_put(check_probe(L, 1), (int)luaL_checkinteger(L, 2), (int)luaL_checkinteger(L, 3), luaL_checknumber(L, 4));
+    return 0;
+}
+
+/* p:show(name, tensor, time or 0) */
+static int show(lua_State *L)
+{
+    sonde_bind_check(L, sonde_probe_show(check_probe(L, 1), luaL_checkstring(L, 2), sonde_bind_check_tensor(L, 3),
+                                         luaL_checkinteger(L, 4)));
+    return 0;
+}
+
 /* ---- measuring beside ------------------------------------------------------------------------------------ */
 
 static void release_aside(void *object) { sonde_probe_aside_free(object); }
@@ -331,6 +409,12 @@ static const luaL_Reg methods[] = {
     {"events", events},
     {"costs", costs},
     {"layers", layers},
+    {"add_column", add_column},
+    {"select", select_module},
+    {"column_due", column_due},
+    {"look", look},
+    {"put", put},
+    {"show", show},
     {NULL, NULL},
 };
 

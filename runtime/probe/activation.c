@@ -85,7 +85,7 @@ sonde_status sonde_probe_activation_measure(probe_activation *out, sonde_probe *
     if (n > 0) {
         out->samples = layout_of(output).samples;
         status = measure_cosine(out, probe, output, data);
-        const sonde_activation *activation = module->class->activation ? module->class->activation(module) : NULL;
+        const sonde_activation *activation = module && module->class->activation ? module->class->activation(module) : NULL;
         if (status == SONDE_OK && activation && in) status = measure_slopes(out, activation, in, output, data);
     }
     sonde_tensor_release(temporary);

@@ -38,6 +38,12 @@ void sonde_probe_measure_gradient(probe_parameter *parameter, const sonde_tensor
         take_histogram(parameter, gradient->dtype, data, n);
         spend(network, SONDE_PROBE_WEIGHT_GRAD_HIST, &since);
     }
+    if (is_kept(network, parameter->own, SONDE_PROBE_WEIGHT_GRAD)) {
+        sonde_tensor_release(parameter->copy);
+        parameter->copy = NULL;
+        if (sonde_tensor_clone(&parameter->copy, gradient) != SONDE_OK) sonde_probe_failed(network->probe, SONDE_ENOMEM);
+        spend(network, SONDE_PROBE_WEIGHT_GRAD, &since);
+    }
     parameter->has_gradient = true;
     parameter->measured = gradient;
     parameter->measured_version = gradient->storage->version;

@@ -139,6 +139,18 @@ static const struct {
     [SONDE_PROBE_WEIGHT_DRIFT] = COLUMNS(drift_columns),
 };
 
+bool sonde_probe_names_column(sonde_probe_group group, const char *name)
+{
+    static const char *const labels[] = {"step", "time", "probe", "layer", "module", "role", "depth", "n_elements"};
+    for (size_t i = 0; i < sizeof labels / sizeof *labels; i++) {
+        if (strcmp(labels[i], name) == 0) return true;
+    }
+    for (size_t i = 0; i < columns_of[group].n; i++) {
+        if (strcmp(columns_of[group].list[i].name, name) == 0) return true;
+    }
+    return false;
+}
+
 static sonde_status declare_columns(sonde_probe *probe, sonde_probe_group g, int probe_axis)
 {
     probe_table *table = &probe->tables[g];
@@ -192,7 +204,7 @@ static void sort(probe_network *network)
     for (int i = 0; i < network->n_modules; i++) {
         if (!network->modules[i].called) network->modules[i].order = network->n_called;
     }
-    network->modules[0].order = -1;
+    if (network->n_modules > 0 && is_input(&network->modules[0])) network->modules[0].order = -1;
     qsort(network->sorted_modules, (size_t)network->n_modules, sizeof *network->sorted_modules, compare_modules);
     int depth = 0;
     for (int i = 0; i < network->n_modules; i++) {
@@ -214,7 +226,7 @@ typedef struct places { /* one group's probes as coordinates; NULL lists: only c
 
 static const char *class_name(const probe_module *slot)
 {
-    return slot->module ? slot->module->class->name : "Input";
+    return slot->module ? slot->module->class->name : slot->is_tap ? "Tensor" : "Input";
 }
 
 static void add_place(places *to, const char *name, const char *role, const probe_module *slot, int64_t n_elements)
@@ -234,7 +246,7 @@ static void add_place(places *to, const char *name, const char *role, const prob
  * none, and an input that did not. */
 bool sonde_probe_has_place(const probe_module *slot, sonde_probe_group group)
 {
-    if (!slot->module) {
+    if (is_input(slot)) {
         return slot->needed_gradient && group != SONDE_PROBE_ACTIVATION && group != SONDE_PROBE_GAIN;
     }
     if (!slot->is_leaf || !slot->called) return slot->is_leaf;
@@ -293,7 +305,8 @@ static void collect(sonde_probe *probe, sonde_probe_group g, places *to)
         } else if (SONDE_PROBE_BIT(g) & MODULE_GROUPS) {
             for (int k = 0; k < network->n_modules; k++) {
                 const probe_module *slot = network->sorted_modules[k];
-                if (sonde_probe_has_place(slot, g)) add_place(to, slot->name, "output", slot, 0);
+                if (sonde_probe_has_place(slot, g))
+                    add_place(to, slot->name, slot->is_tap ? "watched" : "output", slot, 0);
             }
         } else {
             for (int k = 0; k < network->n_parameters; k++) {
@@ -350,7 +363,8 @@ static sonde_status declare_group(sonde_probe *probe, sonde_probe_group g, const
     if (SONDE_PROBE_BIT(g) & PARAMETER_GROUPS) {
         SONDE_TRY(sonde_group_coordinate(*group, axis, "n_elements", SONDE_CELL_I64, p->n_elements, "elements", "1"));
     }
-    return declare_columns(probe, g, axis);
+    SONDE_TRY(declare_columns(probe, g, axis));
+    return sonde_probe_own_declare(probe, g, axis, p->n);
 }
 
 /* Float64 if any parameter is, else float32. */

@@ -71,6 +71,7 @@ void sonde_probe_effective_free(probe_network *network)
     for (int i = 0; i < network->n_effective; i++) {
         probe_effective *slot = &network->effective[i];
         sonde_tensor_release(slot->sum);
+        sonde_tensor_release(slot->weight.copy);
         sonde_free(slot->weight.name);
         sonde_free(slot->weight.histogram);
         sonde_probe_drift_free(&slot->weight);

@@ -20,6 +20,7 @@ probe_call *sonde_probe_call_take(probe_module *slot)
         call->module = slot;
     }
     call->counted = call->on_leaf = false;
+    call->time = slot->time;
     call->gain = (probe_gain){.serial = ++slot->network->probe->n_calls};
     slot->network->probe->refs++;
     return call;
@@ -29,6 +30,8 @@ probe_call *sonde_probe_call_take(probe_module *slot)
 void sonde_probe_call_done(void *context)
 {
     probe_call *call = context;
+    sonde_tensor_release(call->output);
+    call->output = NULL;
     call->next_free = call->module->free_calls;
     call->module->free_calls = call;
     sonde_probe_unref(call->module->network->probe);
@@ -37,11 +40,21 @@ void sonde_probe_call_done(void *context)
 void sonde_probe_call_count(probe_call *call)
 {
     probe_module *slot = call->module;
-    if (slot->module && !call->counted && wants_group(slot->network, SONDE_PROBE_ACTIVATION)) {
+    if (!is_input(slot) && !call->counted && wants_group(slot->network, SONDE_PROBE_ACTIVATION)) {
         sonde_probe_activation_pool(&slot->activation, &call->activation, !slot->has_activation);
         slot->has_activation = true;
+        if (call->output && sonde_probe_keep(&slot->outputs, call->output) != SONDE_OK)
+            sonde_probe_failed(slot->network->probe, SONDE_ENOMEM);
     }
     call->counted = true;
+}
+
+sonde_status sonde_probe_call_measure(probe_call *call, const sonde_tensor *in, const sonde_tensor *output)
+{
+    const probe_module *slot = call->module;
+    SONDE_TRY(sonde_probe_activation_measure(&call->activation, slot->network->probe, slot->module, in, output));
+    if (!is_kept(slot->network, slot->own, SONDE_PROBE_ACTIVATION)) return SONDE_OK;
+    return sonde_tensor_clone(&call->output, output);
 }
 
 static void pool_gradient(probe_call *call, const void *data, sonde_dtype dtype, size_t n, uint64_t *since)
@@ -54,6 +67,7 @@ static void pool_gradient(probe_call *call, const void *data, sonde_dtype dtype,
         sonde_moments *target = slot->has_gradient ? &moments : &slot->gradient;
         sonde_moments_kernel(target, dtype, data, n);
         const double norm = sonde_moments_l2(target);
+        if (call->time > 0) sonde_probe_tap_norm(call, norm);
         if (slot->has_gradient) sonde_moments_merge(&slot->gradient, &moments);
         spend(network, SONDE_PROBE_ACTIVATION_GRAD, since);
         if (!call->on_leaf && wants_group(network, SONDE_PROBE_GAIN)) {
@@ -85,6 +99,10 @@ void sonde_probe_output_gradient(void *context, const sonde_tensor *gradient)
     if (data) pool_gradient(call, data, gradient->dtype, (size_t)sonde_tensor_numel(gradient), &since);
     else sonde_probe_failed(network->probe, SONDE_ENOMEM);
     sonde_tensor_release(temporary);
+    if (!is_kept(network, slot->own, SONDE_PROBE_ACTIVATION_GRAD)) return;
+    if (call->on_leaf) sonde_probe_kept_clear(&slot->gradients);
+    if (sonde_probe_keep(&slot->gradients, gradient) != SONDE_OK) sonde_probe_failed(network->probe, SONDE_ENOMEM);
+    spend(network, SONDE_PROBE_ACTIVATION_GRAD, &since);
 }
 
 /* ---- watching an output -------------------------------------------------------------------------------- */
@@ -110,8 +128,7 @@ void sonde_probe_drop_leaf_watches(sonde_probe *probe)
     while (probe->n_leaf_watches > 0) sonde_handle_remove(probe->leaf_watches[--probe->n_leaf_watches]);
 }
 
-/* in: what the module got, NULL for the network's input. */
-static sonde_status watch_output(probe_module *slot, const sonde_tensor *in, const sonde_values *out)
+sonde_status sonde_probe_watch_output(probe_module *slot, const sonde_tensor *in, const sonde_values *out)
 {
     probe_network *network = slot->network;
     sonde_tensor *output = out->t[0];
@@ -119,8 +136,8 @@ static sonde_status watch_output(probe_module *slot, const sonde_tensor *in, con
     probe_call *call = sonde_probe_call_take(slot);
     if (!call) return SONDE_ENOMEM;
     sonde_status status = SONDE_OK;
-    if (slot->module && wants_group(network, SONDE_PROBE_ACTIVATION)) {
-        status = sonde_probe_activation_measure(&call->activation, network->probe, slot->module, in, output);
+    if (!is_input(slot) && wants_group(network, SONDE_PROBE_ACTIVATION)) {
+        status = sonde_probe_call_measure(call, in, output);
         spend(network, SONDE_PROBE_ACTIVATION, &since);
     }
     call->on_leaf = sonde_is_leaf(output);
@@ -137,7 +154,7 @@ static sonde_status watch_output(probe_module *slot, const sonde_tensor *in, con
     return status;
 }
 
-static void note_call(probe_module *slot)
+void sonde_probe_note_call(probe_module *slot)
 {
     if (slot->called) return;
     slot->called = true;
@@ -159,13 +176,13 @@ static void leaf_forward(void *context, sonde_module *m, const sonde_values *in,
     slot->ndim = output->ndim;
     for (int d = 0; d < output->ndim; d++) slot->shape[d] = output->shape[d];
     if (!network->probe->declared) {
-        note_call(slot);
+        sonde_probe_note_call(slot);
         slot->needed_gradient |= output->requires_grad;
         slot->is_float = sonde_dtype_is_float(output->dtype);
         slot->has_gain_place |= sonde_probe_gain_applies(input, out);
     }
     if (!network->measuring) return;
-    sonde_status status = output->requires_grad ? watch_output(slot, input, out)
+    sonde_status status = output->requires_grad ? sonde_probe_watch_output(slot, input, out)
                                                 : sonde_probe_pending_add(slot, input, output);
     if (status == SONDE_OK && output->requires_grad && !network->in_forward) { /* called by itself, not by the root */
         status = sonde_probe_pending_tie(network, 1, &output);
@@ -192,7 +209,7 @@ static void root_ends(void *context, sonde_module *m, const sonde_values *in, co
     if (network->names_input && in->n > 0 && in->t[0]->requires_grad) {
         probe_module *slot = &network->modules[0];
         slot->called = slot->needed_gradient = true;
-        if (status == SONDE_OK && network->measuring) status = watch_output(slot, NULL, in);
+        if (status == SONDE_OK && network->measuring) status = sonde_probe_watch_output(slot, NULL, in);
     }
     if (status != SONDE_OK) sonde_probe_failed(network->probe, status);
 }
@@ -202,7 +219,7 @@ static sonde_status owner_called(void *context, sonde_module *m, const sonde_val
                                  bool *replaced)
 {
     probe_module *slot = context;
-    if (sonde_probe_counts(slot->network)) note_call(slot);
+    if (sonde_probe_counts(slot->network)) sonde_probe_note_call(slot);
     return SONDE_OK;
 }
 

@@ -66,7 +66,7 @@ void sonde_probe_hidden_free(probe_network *network)
 
 /* ---- listening --------------------------------------------------------------------------------------------- */
 
-/* Room for `length` norms; those that are new are 0. */
+/* Room for `length` norms; those that are new are 0, of a tap NaN: what is not shown is not known. */
 static sonde_status lengthen(probe_hidden *slot, int64_t length)
 {
     for (int kind = 0; kind <= slot->has_cell && length > slot->room; kind++) {
@@ -76,20 +76,26 @@ static sonde_status lengthen(probe_hidden *slot, int64_t length)
     }
     if (length > slot->room) slot->room = length;
     for (int kind = 0; kind <= slot->has_cell; kind++) {
-        for (int64_t t = slot->length; t < length; t++) slot->norms[kind][t] = 0;
+        for (int64_t t = slot->length; t < length; t++) slot->norms[kind][t] = slot->owner->is_tap ? (double)NAN : 0;
     }
     if (length > slot->length) slot->length = length;
     return SONDE_OK;
 }
 
+sonde_status sonde_probe_hidden_norm(probe_hidden *slot, bool cell, int64_t time, int64_t steps, double norm)
+{
+    SONDE_TRY(lengthen(slot, steps));
+    double *pooled = &slot->norms[cell][time];
+    const bool is_first = slot->owner->is_tap ? isnan(*pooled) : *pooled == 0;
+    *pooled = is_first ? norm : hypot(*pooled, norm);
+    return SONDE_OK;
+}
+
 static sonde_status take_norm(probe_hidden *slot, const sonde_hidden_grad *gradient)
 {
-    SONDE_TRY(lengthen(slot, gradient->steps));
     sonde_moments moments;
     sonde_brief_moments_kernel(&moments, gradient->dtype, gradient->data, (size_t)(gradient->batch * gradient->hidden));
-    double *norm = &slot->norms[gradient->cell][gradient->time];
-    *norm = *norm == 0 ? sonde_moments_l2(&moments) : hypot(*norm, sonde_moments_l2(&moments));
-    return SONDE_OK;
+    return sonde_probe_hidden_norm(slot, gradient->cell, gradient->time, gradient->steps, sonde_moments_l2(&moments));
 }
 
 /* Does a walk back through time begin with this? */

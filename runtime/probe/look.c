@@ -140,8 +140,8 @@ static int64_t count_parameters(const sonde_module *m)
 static sonde_probe_layer describe(const probe_module *slot, int net)
 {
     sonde_probe_layer layer = {
-        .probe = slot->name, .module = slot->module->class->name, .net = net, .depth = slot->depth,
-        .n_parameters = count_parameters(slot->module), .absent = slot->called && !slot->needed_gradient,
+        .probe = slot->name, .module = slot->module ? slot->module->class->name : "Tensor", .net = net,
+        .depth = slot->depth, .n_parameters = slot->module ? count_parameters(slot->module) : 0, .absent = slot->called && !slot->needed_gradient,
         .ndim = slot->ndim};
     for (int d = 0; d < slot->ndim; d++) layer.shape[d] = slot->shape[d];
     return layer;

@@ -42,7 +42,7 @@ sonde_status sonde_probe_pending_add(probe_module *slot, const sonde_tensor *in,
     uint64_t since = clock_of(network);
     probe_call *call = sonde_probe_call_take(slot);
     if (!call) return SONDE_ENOMEM;
-    sonde_status status = sonde_probe_activation_measure(&call->activation, network->probe, slot->module, in, output);
+    sonde_status status = sonde_probe_call_measure(call, in, output);
     spend(network, SONDE_PROBE_ACTIVATION, &since);
     if (status != SONDE_OK) {
         sonde_probe_call_done(call);

@@ -42,6 +42,7 @@ void sonde_probe_unref(sonde_probe *probe)
 {
     if (--probe->refs > 0) return;
     for (int i = 0; i < probe->n_networks; i++) sonde_probe_network_free(probe->networks[i]);
+    sonde_probe_own_free(probe);
     sonde_free(probe->networks);
     sonde_free(probe->optimizers);
     sonde_free(probe->leaf_watches);
@@ -97,7 +98,7 @@ static bool has_histograms(const probe_network *network, int64_t step)
     return step == network->probe->last_step || sonde_probe_begins_block(network, step);
 }
 
-static void open_step(probe_network *network)
+void sonde_probe_open_network(probe_network *network)
 {
     int64_t step = network->probe->step;
     network->sampled = false;
@@ -129,7 +130,7 @@ int64_t sonde_probe_step(const sonde_probe *probe)
 static void reopen(probe_network *network)
 {
     const int64_t step = network->probe->step;
-    if (network->measuring != is_measured(network, step)) open_step(network);
+    if (network->measuring != is_measured(network, step)) sonde_probe_open_network(network);
     network->histograms = has_histograms(network, step);
     sonde_probe_drift_open(network);
 }
@@ -163,12 +164,13 @@ sonde_status sonde_probe_end_step(sonde_probe *probe, double time)
     sonde_probe_drop_leaf_watches(probe);
     sonde_status status = close_step(probe, time);
     sonde_probe_cost_end_step(probe);
+    sonde_probe_own_end_step(probe);
     probe->step++;
     probe->n_backwards = 0;
     probe->failure = SONDE_OK;
     for (int i = 0; i < probe->n_networks; i++) {
         probe->networks[i]->planned = false;
-        open_step(probe->networks[i]);
+        sonde_probe_open_network(probe->networks[i]);
     }
     return status;
 }
@@ -240,8 +242,8 @@ static void link_parameters(const probe_network *old, const probe_network *new)
     }
 }
 
-/* Room for one more of everything that comes per network. */
-static sonde_status grow(sonde_probe *probe)
+/* Of everything that comes per network. */
+sonde_status sonde_probe_grow(sonde_probe *probe)
 {
     size_t n = (size_t)probe->n_networks + 1;
     probe_network **networks = sonde_realloc(probe->networks, n * sizeof *networks);
@@ -262,7 +264,7 @@ static sonde_status listen(probe_network *network)
     SONDE_TRY(sonde_probe_hidden_watch(network));
     SONDE_TRY(sonde_probe_gates_watch(network));
     SONDE_TRY(sonde_probe_skips_watch(network));
-    open_step(network);
+    sonde_probe_open_network(network);
     return SONDE_OK;
 }
 
@@ -271,7 +273,7 @@ sonde_status sonde_probe_attach(sonde_probe *probe, sonde_module *net, const son
     static const sonde_probe_options defaults;
     if (!options) options = &defaults;
     SONDE_TRY(check_options(probe, net, options));
-    SONDE_TRY(grow(probe));
+    SONDE_TRY(sonde_probe_grow(probe));
     probe_network *network;
     SONDE_TRY(sonde_probe_network_new(&network, probe, net, options));
     sonde_status status = SONDE_OK;

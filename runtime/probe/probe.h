@@ -84,6 +84,8 @@
  *            counted along axis 0. dead_frac: share of units whose slope was exactly 0 for at least the last 2000
  *            measured samples. slope_rms, saturated_frac, dead_frac, idle_frac: NaN but for element-wise activation
  *            modules.
+ * Taps:      a tensor that the host shows has rows as a leaf's output has, and may stand among the states of recurrent
+ *            layers: see sonde_probe_show.
  * Cost:      steady state: no text; per call one small block for the gradient watcher, from the pool.
  * Ownership: a probe retains networks, parameters and optimisers; it borrows the history, which must outlive it.
  * Threads:   those of the training: one.
@@ -171,6 +173,45 @@ sonde_status sonde_probe_finish(sonde_probe *probe);
 bool sonde_probe_samples_due(const sonde_probe *probe, int net);
 sonde_status sonde_probe_samples_begin(sonde_probe *probe, int net); /* ESTATE if not due; ENOMEM: nothing was begun */
 void sonde_probe_samples_end(sonde_probe *probe);                    /* nothing if none are being measured */
+
+/* ---- the host's own ---------------------------------------------------------------------------------------- */
+
+#define SONDE_PROBE_MAX_COLUMNS 64
+
+/* A float64 column of the host's own in weight_grad, activation or activation_grad. In the steps that are due, copies of
+ * what the group is about are kept of the slots that are selected; before the step is ended the host looks at them and
+ * puts a number for each: the rest of the row is NaN. out: its index. EARG: another group, or a name that the group has.
+ * ESTATE: the first step has ended. ENOMEM: also when there are SONDE_PROBE_MAX_COLUMNS. */
+sonde_status sonde_probe_add_column(sonde_probe *probe, sonde_probe_group group, const char *name, const char *long_name,
+                                    int *out);
+/* Selects what a column looks at: a module's output or parameters, in every network observed so far that has the group.
+ * Returns how many slots that are. */
+int sonde_probe_select(sonde_probe *probe, int column, const sonde_module *module);
+/* Is the open step due? Said before its first forward, and holds until it is said again. */
+void sonde_probe_column_due(sonde_probe *probe, int column, bool due);
+
+typedef struct sonde_probe_sight {   /* what a column has to look at, in the order of the axis */
+    int place;                       /* along the axis, from 0 */
+    const char *name, *layer, *role; /* "h1.weight", "h1", "weight"; valid while the probe lives */
+    sonde_module *module;            /* borrowed, as are the tensors */
+    sonde_tensor *parameter;         /* NULL: none */
+    int n;                           /* calls of the step (1 for a parameter) */
+    sonde_tensor *const *tensors;    /* [n] copies, in the order in which they counted; valid until the step ends */
+} sonde_probe_sight;
+/* When the step's forwards and backwards are over. In the first step it fixes the groups. Stops at a status other than
+ * OK, which it returns. */
+sonde_status sonde_probe_look(sonde_probe *probe, int column,
+                              sonde_status (*visit)(void *context, const sonde_probe_sight *sight), void *context);
+void sonde_probe_put(sonde_probe *probe, int column, int place, double value); /* into the row to come */
+
+/* Shows a float tensor on its way through a forward: it is measured like the output of a leaf called `name`, with the
+ * role "watched", depth 0 and the class "Tensor". time ≥ 1: it is the state of a recurrence at that step (from 1), and the
+ * norm of its gradient goes to hidden_grad as well; 0: it is none. Several of one name and time in a step pool. Where
+ * gradients are disabled nothing happens; of a tensor that needs none the activation counts at once.
+ * EARG: not a float; a name that a probe has; a name with and without times. ESTATE: a name that is new after the first
+ * step. ENOMEM: also when there are SONDE_PROBE_MAX_TAPS names. */
+#define SONDE_PROBE_MAX_TAPS 256
+sonde_status sonde_probe_show(sonde_probe *probe, const char *name, sonde_tensor *t, int64_t time);
 
 /* ---- measuring beside ------------------------------------------------------------------------------------ */
 

@@ -248,6 +248,7 @@ static sonde_status write_row(sonde_probe *probe, sonde_probe_group g, int64_t s
         sonde_group_discard(r.table->group);
         return status;
     }
+    sonde_probe_own_write(probe, g);
     return sonde_group_commit(r.table->group);
 }
 

@@ -193,8 +193,33 @@ sonde_status sonde_probe_network_new(probe_network **out, sonde_probe *probe, so
     return SONDE_OK;
 }
 
+sonde_status sonde_probe_network_new_taps(probe_network **out, sonde_probe *probe, int n)
+{
+    probe_network *network = sonde_alloc_zeroed(sizeof *network);
+    if (!network) return SONDE_ENOMEM;
+    *network = (probe_network){.probe = probe, .every = 1, .hist_every = 10, .n_modules = n,
+                               .what = SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION) | SONDE_PROBE_BIT(SONDE_PROBE_HIDDEN_GRAD) |
+                                       SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION_GRAD) |
+                                       SONDE_PROBE_BIT(SONDE_PROBE_ACTIVATION_GRAD_HIST)};
+    network->name = sonde_strdup("");
+    network->hidden = sonde_alloc_zeroed((size_t)n * sizeof *network->hidden);
+    sonde_status status = network->name && network->hidden ? allocate(network) : SONDE_ENOMEM;
+    if (status == SONDE_OK) point(network);
+    network->n_modules = 0;
+    if (status != SONDE_OK) {
+        sonde_probe_network_free(network);
+        return status;
+    }
+    *out = network;
+    return SONDE_OK;
+}
+
 static void free_module(probe_module *slot)
 {
+    sonde_probe_kept_clear(&slot->outputs);
+    sonde_probe_kept_clear(&slot->gradients);
+    sonde_free(slot->outputs.tensors);
+    sonde_free(slot->gradients.tensors);
     while (slot->free_calls) {
         probe_call *call = slot->free_calls;
         slot->free_calls = call->next_free;
@@ -214,6 +239,7 @@ void sonde_probe_network_free(probe_network *network)
     for (int i = 0; network->modules && i < network->n_modules; i++) free_module(&network->modules[i]);
     for (int i = 0; network->parameters && i < network->n_parameters; i++) {
         sonde_tensor_release(network->parameters[i].tensor);
+        sonde_tensor_release(network->parameters[i].copy);
         sonde_probe_drift_free(&network->parameters[i]);
         sonde_free(network->parameters[i].name);
     }

@@ -94,6 +94,39 @@ function Run:optimizer(optimizer) end
 ---@param options? sonde.ProbeOptions
 function Run:probe(net, options) end
 
+---@class sonde.MeasureContext
+---@field step integer
+---@field probe string     its name along the axis: "h1.weight", "h1"
+---@field layer string     path of the module
+---@field role string      "weight", …; "output"
+---@field module sonde.Module
+---@field parameter? sonde.Tensor  on weight_grad; nil for a weight that a parametrisation makes
+
+---@class sonde.ColumnOptions
+---weight_grad: p.grad when the step's last backward has returned, before clipping. activation, activation_grad: the output of each
+---leaf module, and dLoss/d(it).
+---@field on "weight_grad"|"activation"|"activation_grad"
+---A detached copy; of several calls in a step their samples one after another (where shapes differ, all elements in a row). It runs
+---when the step ends, without gradients; random numbers it draws are none of the run's.
+---@field fn fun(t: sonde.Tensor, ctx: sonde.MeasureContext): number
+---@field modules? (string|sonde.Module)[]  these and all below them (all of the networks probed so far)
+---@field every? sonde.Schedule  of the steps that the probe measures (1)
+
+---A statistic of one's own, as a float64 column `name` of that group. After run:probe(net), before the first run:log.
+---@param name string
+---@param options sonde.ColumnOptions
+function Run:measure(name, options) end
+
+---Measures any tensor on its way through a forward like the output of a layer called `name` (role "watched"), from the first step
+---on: rows of /activation, /activation_grad and /activation_grad_hist. With a time (from 1) it is the state of a recurrence at that
+---step: the norm of its gradient, all paths summed, goes to /hidden_grad too. Several of a name and time in a step pool. Where
+---gradients are disabled it does nothing.
+---@param name string
+---@param tensor sonde.Tensor  float
+---@param options? { time?: integer }
+---@return sonde.Tensor tensor
+function Run:watch(name, tensor, options) end
+
 ---@class sonde.BatchOptions
 ---@field batch_size integer
 ---@field steps? integer    either this …

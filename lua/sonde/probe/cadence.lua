@@ -1,13 +1,18 @@
--- Which steps a run's networks are measured in. Whole numbers are the runtime's affair; of other schedules (see
--- measure/schedule.lua) it is told step by step.
+-- Which steps are measured. Of networks with a whole number the runtime knows by itself; of other schedules (see
+-- measure/schedule.lua), and of a run's own columns, it is told step by step.
 local Cadence = {}
 Cadence.__index = Cadence
 
 -- measure: core.probe's.
 function Cadence.new(measure) return setmetatable({ measure = measure, scheduled = {} }, Cadence) end
 
-local function plan(self, one)
-  self.measure:plan(one.number, one.is_due(self.measure:step(), self.last))
+local function plan(self, one) one.tell(one.is_due(self.measure:step(), self.last)) end
+
+-- From now on tell(due) is called for the open step and for each one to come, before its first forward.
+function Cadence:schedule(is_due, tell)
+  local one = { is_due = is_due, tell = tell }
+  plan(self, one)
+  self.scheduled[#self.scheduled + 1] = one
 end
 
 -- Attaches a network; options.is_due(step, last) takes the place of options.every. Returns its number.
@@ -17,11 +22,7 @@ function Cadence:attach(net, options)
   rest.is_due, rest.planned = nil, is_due ~= nil
   if is_due then is_due(self.measure:step(), self.last) end -- where it raises, nothing listens yet
   local number = self.measure:attach(net, rest)
-  if is_due then
-    local one = { number = number, is_due = is_due }
-    self.scheduled[#self.scheduled + 1] = one
-    plan(self, one)
-  end
+  if is_due then self:schedule(is_due, function(due) self.measure:plan(number, due) end) end
   return number
 end
 

@@ -18,7 +18,7 @@ function Run:batches(dataset, options)
   local drawn = 0
   self.progress:expect(self.step + total)
   local function expect_end(step)
-    if self.measure then self.cadence:expect_end(step) end
+    if self.probes then self.cadence:expect_end(step) end
     self.measures:expect_end(step)
   end
   expect_end(self.step + total)

@@ -14,6 +14,7 @@ local suggest = require "sonde.suggest"
 local Run = require "sonde.run.object"
 require "sonde.run.steps"
 require "sonde.run.batches"
+require "sonde.run.columns"
 require "sonde.run.command"
 require "sonde.run.evaluate"
 require "sonde.run.fit"
@@ -108,7 +109,7 @@ local function finish(object, file, ending, result)
   end
   local ok, message = pcall(function()
     if object.rows:is_open() then object:end_step() end
-    if object.measure then object.measure:finish() end
+    if object.probes then object.probes:finish() end
     file:finish(object, ending, result)
   end)
   if ok then return nil end
@@ -161,8 +162,8 @@ function run.peek(recipe, values, seed)
   local object
   local peeked = Stop.new("peeked", "the first backward has finished")
   local function first_backward()
-    if not object.measure then error("the recipe registers no network: run:model(net)", 0) end
-    object.measure:end_step(object:seconds())
+    if not object.probes then error("the recipe registers no network: run:model(net)", 0) end
+    object.probes:end_step(object:seconds())
     object.stopped = peeked
     error(peeked, 0)
   end
@@ -170,7 +171,7 @@ function run.peek(recipe, values, seed)
   local _ <close> = surroundings(seed)
   object = Run.new { recipe = recipe, seed = seed, progress = run.new_progress(true), first_backward = first_backward }
   local _, problem = call(recipe, values, object)
-  local layers = problem == peeked and object.measure:layers()
+  local layers = problem == peeked and object.probes:layers()
   object:release()
   if layers then return require "sonde.probe.layers"(object.history, layers) end
   if problem then return nil, problem.reason, problem.exit or 1 end

@@ -1,5 +1,5 @@
 -- The `run` that a recipe's function gets. Here: what takes part, and what is kept. Its steps are in steps.lua, its
--- loops in batches.lua, evaluate.lua and fit.lua.
+-- loops in batches.lua, evaluate.lua and fit.lua, statistics of the recipe's own in columns.lua.
 local core = require "sonde.core"
 local Arrays = require "sonde.run.arrays"
 local Cadence = require "sonde.probe.cadence"
@@ -41,7 +41,8 @@ function Run.new(options)
     recipe = options.recipe, output = options.file, progress = options.progress,
     first_backward = options.first_backward,
     history = core.record.history(), started = core.system.clock(), epoch = core.nan,
-    models = {}, optimizers = {}, kept = {}, notes = {}, generators = {}, nets = {}, samples = {}, handles = {},
+    models = {}, optimizers = {}, kept = {}, notes = {}, generators = {}, nets = {}, probed = {}, columns = {},
+    filling = false, samples = {}, handles = {},
     clips = {}, norms = {}, parameters = {}, batch = {}, measured = {}, arrays = Arrays.new(),
   }, Run)
   self.data_stream = core.random.stream(self.seed, "data")
@@ -102,33 +103,40 @@ function Run:optimizer(optimizer)
   self.handles[#self.handles + 1] = optimizer:_when_ready(before_step)
   self.optimizers[#self.optimizers + 1] = optimizer
   if self.step == 0 then self.order:watch(optimizer) end
-  if self.measure then self.measure:observe_optimizer(optimizer) end
+  if self.probes then self.probes:observe_optimizer(optimizer) end
   return optimizer
 end
 
 local probe_options = { "budget", "every", "hist_every", "input", "loss", "name", "target", "what" }
 
-function Run:check_first_step()
+function Run:check_first_step(where)
   if self.step > 0 then
-    fail("run:probe: step %d is open, and what the file holds was fixed when the first step ended: call it before the "
+    fail(where .. ": step %d is open, and what the file holds was fixed when the first step ended: call it before the "
       .. "first run:log (a network that is used later can be probed from the start; until then its rows are NaN)",
       self.step + 1)
   end
 end
 
+-- What networks are probed with.
+function Run:begin_probes(where)
+  if self.probes then return end
+  self:check_first_step(where)
+  self.probes = core.probe.new(self.history, self.step + 1)
+  self.cadence = Cadence.new(self.probes)
+  for _, optimizer in ipairs(self.optimizers) do self.probes:observe_optimizer(optimizer) end
+end
+
 -- Attaches a probe. self.nets knows the first one of each network: { prefix = of its names }.
 function Run:attach(net, options, fixed)
-  self:check_first_step()
-  if not self.measure then
-    self.measure = core.probe.new(self.history, self.step + 1)
-    self.cadence = Cadence.new(self.measure)
-    for _, optimizer in ipairs(self.optimizers) do self.measure:observe_optimizer(optimizer) end
-  end
+  self:check_first_step("run:probe")
+  self:begin_probes("run:probe")
   local number = self.cadence:attach(net, options)
-  self.nets[net] = self.nets[net] or { prefix = options.name and options.name .. "." or "" }
+  local entry = { net = net, prefix = options.name and options.name .. "." or "" }
+  self.nets[net] = self.nets[net] or entry
+  self.probed[#self.probed + 1] = entry
   if not fixed then return end
   self.samples[#self.samples + 1] = { net = net, given = fixed }
-  self.handles[#self.handles + 1] = samples.watch(self.measure, number, net, fixed)
+  self.handles[#self.handles + 1] = samples.watch(self.probes, number, net, fixed)
 end
 -- Measures a network's layers and parameters: run:probe(net, { every = 1, hist_every = 10, what = { groups }, name = of
 -- a second network or of a second probe, input =, target =, loss =, budget = }). With input (and target) these samples
@@ -141,7 +149,7 @@ function Run:probe(net, options)
     if not self.nets[net] then self:attach(net, {}) end -- to peek at it
     return
   end
-  self:check_first_step()
+  self:check_first_step("run:probe")
   if rest then self:attach(net, rest, fixed) end
   if #requests > 0 then self.measures:attach(net, requests, given) end
   self.measured[net] = true
@@ -170,7 +178,7 @@ function Run:release()
   for _, handle in ipairs(self.handles) do handle:remove() end
   self.order:release()
   self.measures:release()
-  if self.measure then self.measure:close() end
+  if self.probes then self.probes:close() end
 end
 
 -- ---- what is kept ----------------------------------------------------------------------------------------------

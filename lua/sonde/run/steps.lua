@@ -40,7 +40,7 @@ function Run:clipped_norm()
 end
 
 -- The same as the probes know it.
-function Run:probed_norm() return self.measure and self.measure:grad_norm() end
+function Run:probed_norm() return self.probes and self.probes:grad_norm() end
 
 -- All parameters of an optimiser, kept until it gets another group.
 local function all_parameters(cache, optimizer)
@@ -103,8 +103,8 @@ local group_codes = { weight_grad = "nonfinite_weight_grad", activation_grad = "
 -- Events for what is not finite in the step that just ended. seen: probes have measured all of its gradients.
 function Run:report_nonfinite(step, loss, norm, seen)
   self.nonfinite:watch(step, "nonfinite_loss", "loss", loss)
-  if self.measure then
-    for _, event in ipairs(self.measure:events()) do
+  if self.probes then
+    for _, event in ipairs(self.probes:events()) do
       local text = ("%d elements of the gradient at '%s' are not finite"):format(event.value, event.name)
       self.nonfinite:report(step, group_codes[event.group], text, event.value, event.probe)
     end
@@ -124,6 +124,7 @@ end
 -- Ends the step: writes the open row and what the probes measured.
 function Run:end_step()
   local step, open, optimizer = self.step + 1, self.rows.open, self.optimizers[1]
+  local own = self:fill_columns(step)
   local loss, probed = open.loss, self:probed_norm()
   local norm = self:clipped_norm() or probed or root_of_squares(self.norms)
   local known = { lr = optimizer and optimizer:get(1, "lr"), grad_norm = norm, clip_coef = smallest_coef(self.clips) }
@@ -136,9 +137,11 @@ function Run:end_step()
   self.rows:write(step, seconds, self.epoch, self.output)
   self.step, self.clips, self.norms = step, {}, {}
   self.order:end_step()
-  if self.measure then self.cadence:end_step(seconds) end
+  if self.probes then self.cadence:end_step(seconds) end
   self.measures:end_step(step, seconds)
-  self.costs:end_step(step, seconds, self.measure and self.measure:costs() or {}, self.measures:costs())
+  local measured = self.measures:costs()
+  table.move(own, 1, #own, #measured + 1, measured)
+  self.costs:end_step(step, seconds, self.probes and self.probes:costs() or {}, measured)
   if not self.first_gradients then self:keep_first_gradients() end
   if first and self.output then self.output:start(self) end
   self:report_nonfinite(step, loss, norm, probed ~= nil)
