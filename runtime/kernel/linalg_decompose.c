@@ -14,9 +14,6 @@ extern void dgesdd_(const char *jobz, const int *m, const int *n, double *a, con
 extern void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w,
                     double *work, const int *lwork, int *iwork, const int *liwork, int *info, size_t length_jobz,
                     size_t length_uplo);
-extern void dgeev_(const char *jobvl, const char *jobvr, const int *n, double *a, const int *lda, double *wr,
-                   double *wi, double *vl, const int *ldvl, double *vr, const int *ldvr, double *work, const int *lwork,
-                   int *info, size_t length_jobvl, size_t length_jobvr);
 
 enum { LARGEST = 15000 }; /* the work space of the greediest routine, 8n², still has a 32-bit size */
 

@@ -3,9 +3,6 @@
 #include <limits.h>
 #include <math.h>
 
-extern void dgeev_(const char *jobvl, const char *jobvr, const int *n, double *a, const int *lda, double *wr,
-                   double *wi, double *vl, const int *ldvl, double *vr, const int *ldvr, double *work, const int *lwork,
-                   int *info, size_t length_jobvl, size_t length_jobvr);
 extern void dgels_(const char *trans, const int *m, const int *n, const int *nrhs, double *a, const int *lda, double *b,
                    const int *ldb, double *work, const int *lwork, int *info, size_t length_trans);
 
