@@ -1,4 +1,5 @@
 #include "autograd/loss_rows.h"
+#include "kernel/losses.h"
 
 sonde_status sonde_loss_check_pair(const sonde_call *call, const char *third)
 {
@@ -52,6 +53,14 @@ sonde_status sonde_loss_keep(sonde_call *call, sonde_tensor *t)
     SONDE_TRY(sonde_tensor_contiguous(&kept, t));
     call->extra[call->n_extra++] = kept;
     return SONDE_OK;
+}
+
+sonde_status sonde_loss_check_gaps(const sonde_call *call, const sonde_tensor *t)
+{
+    const int64_t at =
+        sonde_loss_loops_of(t->dtype)->no_number(sonde_tensor_data(t), (size_t)sonde_tensor_numel(t));
+    return at < 0 ? SONDE_OK : sonde_fail(SONDE_EARG, "%s: target %lld is NaN: look for gaps in the data", call->op->name,
+                                          (long long)at + 1);
 }
 
 /* ---- class labels ---------------------------------------------------------------------------------------------- */

@@ -12,6 +12,8 @@ sonde_status sonde_loss_check_pair(const sonde_call *call, const char *third);
 void sonde_loss_declare_elements(sonde_call *call, sonde_loss_reduction reduction);
 /* Keeps t, contiguous, as the call's next extra. */
 sonde_status sonde_loss_keep(sonde_call *call, sonde_tensor *t);
+/* Float targets that stand for labels, contiguous. EARG: a NaN among them. */
+sonde_status sonde_loss_check_gaps(const sonde_call *call, const sonde_tensor *t);
 /* Where the element losses go: the output itself, or scratch of this shape. One reference. */
 sonde_status sonde_loss_elements(sonde_tensor **each, sonde_call *call, sonde_loss_reduction reduction, int ndim,
                                  const int64_t *shape);

@@ -56,6 +56,7 @@ static sonde_status entropy_forward(sonde_call *call)
     call->extra[call->n_extra++] = p;
     SONDE_TRY(sonde_loss_keep(call, call->in[TARGET]));
     if (call->in[WEIGHT]) SONDE_TRY(sonde_loss_keep(call, call->in[WEIGHT]));
+    if (args->soft) SONDE_TRY(sonde_loss_check_gaps(call, call->extra[KEPT_TARGET]));
     const void *target = sonde_tensor_data(call->extra[KEPT_TARGET]);
     const void *weight = call->in[WEIGHT] ? sonde_tensor_data(call->extra[KEPT_WEIGHT]) : NULL;
     SONDE_TRY(sonde_loss_elements(&each, call, args->reduction, 1, &rows));
@@ -125,13 +126,15 @@ static sonde_status pair_shape(sonde_call *call)
     return SONDE_OK;
 }
 
-/* Keeps input, target and weights, contiguous, and leaves the element losses to `fill`. */
-static sonde_status pair_forward(sonde_call *call, void (*fill)(const sonde_call *call, void *each, size_t n))
+/* Keeps input, target and weights, contiguous, and leaves the element losses to `fill`. labels: the target is some. */
+static sonde_status pair_forward(sonde_call *call, bool labels,
+                                 void (*fill)(const sonde_call *call, void *each, size_t n))
 {
     const sonde_loss_reduction reduction = ((const pair_args *)call->args)->reduction;
     sonde_tensor *each;
     for (int i = 0; i < call->n_in; i++)
         if (call->in[i]) SONDE_TRY(sonde_loss_keep(call, call->in[i]));
+    if (labels) SONDE_TRY(sonde_loss_check_gaps(call, call->extra[1]));
     const int64_t n = sonde_tensor_numel(call->in[0]);
     SONDE_TRY(sonde_loss_elements(&each, call, reduction, 1, &n));
     fill(call, sonde_tensor_data(each), (size_t)n);
@@ -159,7 +162,7 @@ static void mse_fill(const sonde_call *call, void *each, size_t n)
 
 static sonde_status mse_forward(sonde_call *call)
 {
-    return pair_forward(call, mse_fill);
+    return pair_forward(call, false, mse_fill);
 }
 
 /* dx (+)= dy 2(x - t) / n, dt (+)= dy 2(t - x) / n */
@@ -215,7 +218,7 @@ typedef struct bce_args {
 
 static sonde_status bce_forward(sonde_call *call)
 {
-    return pair_forward(call, bce_fill);
+    return pair_forward(call, true, bce_fill);
 }
 
 static sonde_status bce_backward(sonde_node *node)

@@ -52,7 +52,9 @@ static sonde_status check_values(const sonde_call *call, size_t n)
     switch (args->loss.kind) {
     case SONDE_BCE:
         at = loops->outside(sonde_tensor_data(call->extra[X]), n, 0, 1);
-        return at < 0 ? SONDE_OK : refuse(call, X, at, "input", "a probability between 0 and 1 (after a Sigmoid)");
+        if (at >= 0) return refuse(call, X, at, "input", "a probability between 0 and 1 (after a Sigmoid)");
+        return sonde_loss_check_gaps(call, call->extra[TARGET]);
+    case SONDE_SOFT_MARGIN: return sonde_loss_check_gaps(call, call->extra[TARGET]);
     case SONDE_HINGE_EMBEDDING:
         at = loops->no_sign(sonde_tensor_data(call->extra[TARGET]), n);
         return at < 0 ? SONDE_OK : refuse(call, TARGET, at, "target", "1 or -1");

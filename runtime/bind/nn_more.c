@@ -167,6 +167,7 @@ void sonde_bind_nn_more(lua_State *L)
                                          {"DenseSkip", f_dense_skip},
                                          {"Highway", f_highway},
                                          {"ReZero", f_rezero},
+                                         {"SkipInit", f_rezero}, /* De & Smith 2020: the same formula */
                                          {"LayerScale", f_layer_scale},
                                          {"Unflatten", f_unflatten},
                                          {NULL, NULL}};

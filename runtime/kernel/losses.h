@@ -36,6 +36,8 @@ typedef struct sonde_loss_loops {
     int64_t (*outside)(const void *x, size_t n, double low, double high);
     /* The position of the first element that is neither 1 nor -1, or -1. */
     int64_t (*no_sign)(const void *x, size_t n);
+    /* The position of the first NaN, or -1. */
+    int64_t (*no_number)(const void *x, size_t n);
 
     /* -w[label] x[label] over x [outer, n, inner], label [outer, inner] from 1 and checked, 0 where it is `ignored`;
      * weight [n] or NULL. Returns the sum of the weights that count. */

@@ -142,6 +142,11 @@ function nn.DenseSkip(block, dim) end
 ---@param opts? { shortcut?: sonde.Module }
 ---@return sonde.Module
 function nn.ReZero(block, opts) end
+---Another name of ReZero: the formula of SkipInit (De & Smith 2020) is the same.
+---@param block sonde.Module
+---@param opts? { shortcut?: sonde.Module }
+---@return sonde.Module
+function nn.SkipInit(block, opts) end
 ---x · weight, weight [num_features] along dim (-1) started at init (1e-5): at the end of a Residual's block (Touvron et
 ---al. 2021).
 ---@param num_features integer

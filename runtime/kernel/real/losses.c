@@ -104,6 +104,15 @@ static int64_t no_sign(const void *in, size_t n)
     return -1;
 }
 
+static int64_t no_number(const void *in, size_t n)
+{
+    const real *x = in;
+    for (size_t i = 0; i < n; i++) {
+        if (x[i] != x[i]) return (int64_t)i;
+    }
+    return -1;
+}
+
 /* ---- by class labels ----------------------------------------------------------------------------------- */
 
 static double nll(void *out, const void *in, const int64_t *label, const void *weight, int64_t outer, int64_t n,
@@ -223,6 +232,6 @@ static void cosine_backward(void *gradient, const void *dy, bool one, double sca
 
 extern const sonde_loss_loops REAL_NAME(sonde_loss_table);
 const sonde_loss_loops REAL_NAME(sonde_loss_table) = {
-    pair, pair_backward, outside, no_sign, nll, nll_backward, multi_margin, multi_margin_backward, cosine,
+    pair, pair_backward, outside, no_sign, no_number, nll, nll_backward, multi_margin, multi_margin_backward, cosine,
     cosine_backward,
 };

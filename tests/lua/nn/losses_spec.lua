@@ -133,7 +133,12 @@ describe("losses refuse", function()
     local x, t = inputs()
     local signed = f64 { { 1, 1, 1 }, { 1, 1, 0 } }
     local grad = t:clone():requires_grad_()
+    local gap = f64 { { 1, 0, 1 }, { 1, 0 / 0, 0 } }
     for _, bad in ipairs {
+      { "binary_cross_entropy: target 5 is NaN: look for gaps in the data", nn.BCELoss(), t:sigmoid(), gap },
+      { "binary_cross_entropy_with_logits: target 5 is NaN", nn.BCEWithLogitsLoss(), x, gap },
+      { "soft_margin_loss: target 5 is NaN", nn.SoftMarginLoss(), x, gap },
+      { "cross_entropy: target 5 is NaN", nn.CrossEntropyLoss(), x, gap },
       { "L1Loss: l1_loss: input [2, 3] and target [3] differ in shape", nn.L1Loss(), x, f64 { 1, 2, 3 } },
       { "huber_loss: the input is float64, the target float32", nn.HuberLoss(), x, t:to "float32" },
       { "'kl_div' takes a float tensor, got int64", nn.KLDivLoss(), labels, labels },
