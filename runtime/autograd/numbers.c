@@ -65,7 +65,7 @@ static void widen(const sonde_tensor *t)
 static void note(sonde_numbers_origin origin, const char *op, const void *place, const sonde_tensor *result)
 {
     found = (sonde_numbers){.origin = origin, .op = op, .place = place, .n_nonfinite = count_nonfinite(result),
-                            .low = NAN, .high = NAN};
+                            .low = (double)NAN, .high = (double)NAN};
 }
 
 static bool is_mask(const sonde_tensor *t)

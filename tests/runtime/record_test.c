@@ -266,8 +266,8 @@ static sonde_status growing_history(sonde_history *h, sonde_group **g, int *axis
 static void axes_grow(void)
 {
     sonde_history *h;
-    sonde_group *g;
-    int axis, norm;
+    sonde_group *g = NULL;
+    int axis = 0, norm;
     CHECK(sonde_history_new(&h) == SONDE_OK && growing_history(h, &g, &axis, &norm) == SONDE_OK);
     const sonde_record_axis *time_step = sonde_group_axis_at(g, axis);
     CHECK(time_step->grows && time_step->length == 2 && ((int64_t *)time_step->coordinates[0].values)[1] == 2);

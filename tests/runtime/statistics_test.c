@@ -326,7 +326,8 @@ static void angles(void)
                 CHECK_NEAR(got.norm_b, sqrt(bb), near);
                 CHECK(fabs(got.cosine - ab / sqrt(aa) / sqrt(bb)) < near);
             }
-    const double huge[2] = {3e300, 4e300}, tiny[2] = {6e-310, 8e-310}, none[2] = {0, 0}, broken[2] = {1, INFINITY};
+    const double huge[2] = {3e300, 4e300}, tiny[2] = {6e-310, 8e-310}, none[2] = {0, 0},
+                 broken[2] = {1, (double)INFINITY};
     sonde_angle_kernel(&got, SONDE_FLOAT64, huge, tiny, 2);
     CHECK_NEAR(got.norm_a, 5e300, 1e-12);
     CHECK_NEAR(got.norm_b, 1e-309, 1e-12);
@@ -350,7 +351,7 @@ static void gates(void)
             sonde_gates got = {.sum = 1, .n = 2, .n_open = 3, .n_closed = 4, .n_saturated = 5}, want = got;
             fill(0.5, 0.3);
             x32[1] = x64[1] = 1;
-            x32[2] = x64[2] = NAN; /* neither open nor closed: the sum tells */
+            x32[2] = NAN, x64[2] = (double)NAN; /* neither open nor closed: the sum tells */
             for (int64_t r = 0; r < rows; r++)
                 for (int64_t j = 0; j < n; j++) {
                     const int64_t i = 3 + r * stride + j;
